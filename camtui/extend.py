@@ -65,11 +65,23 @@ images, and returns ``[B]``:
 >>> measure(trial_explained(images=4)).shape
 torch.Size([4])
 
+``explained.probe`` asks the network again, where ``METRIC`` says how often: ``altered=2`` for two
+versions of each image.
+
+>>> def robust(explained):
+...     probe = explained.probe
+...     darker = lambda place, first, last: (
+...         probe.images[place] * torch.tensor([0.9, 0.8])[first:last, None, None, None]
+...     )
+...     return (probe.confidence(darker, 2).mean(1) / explained.clean).clamp(max=1)
+>>> import torch
+>>> robust(trial_explained(images=4)).shape
+torch.Size([4])
+
 A metric with ``curve=True`` has ``frame`` and ``ends`` instead: what the network is shown along a
 curve, and its two known points. ``Frame`` says what ``frame`` is called with; ``area_under_curve``,
 ``inner_steps`` and ``pixel_ranks`` are what camtui uses itself.
 
->>> import torch
 >>> from camtui.extend import area_under_curve, pixel_ranks
 >>> pixel_ranks(torch.tensor([[[0.1, 0.9], [0.5, 0.2]]])).tolist()
 [[[3, 0], [1, 2]]]
@@ -112,7 +124,7 @@ from evaluator.methods.base import (
     weighted_sum,
 )
 from evaluator.methods.eigencam import first_right_singular_vector, high_power
-from evaluator.metrics.base import Explained, Metric, Saliency
+from evaluator.metrics.base import Explained, Metric, Probe, Saliency
 from evaluator.metrics.curves import Frame, Step, area_under_curve, inner_steps, pixel_ranks
 
 API_VERSION = 1
@@ -127,6 +139,7 @@ __all__ = [
     "Frame",
     "Method",
     "Metric",
+    "Probe",
     "Saliency",
     "Step",
     "View",

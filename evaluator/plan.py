@@ -118,7 +118,7 @@ class RunPlan:
     def from_values(values: dict[str, Any]) -> RunPlan:
         """The plan of ``to_dict``: keys and kinds are checked, values are not.
 
-        ``plan_validation.validated_plan`` checks both.
+        ``validated_plan`` checks both.
 
         Raises:
             UsageError: a key that a plan does not have, or a value of another kind.
@@ -337,7 +337,8 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
         ProtocolOption(
             "curve_steps", "Steps of deletion and insertion.", int, "N",
             ends=(2, MOST_STEPS), hint="leave it out to take 28",
-            concerns=lambda metric: metric.curve, heading="curves", note="{} steps".format,
+            concerns=lambda metric: metric.curve or metric.sweeps > 0, heading="curves",
+            note="{} steps".format,
         ),
         ProtocolOption(
             "insertion_start", "zero, blur (as RISE does) or blur-torchvision.",

@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.catalog import method
+from evaluator.measuring.optional_metrics import ProbedImages
 from evaluator.measuring.pipeline import Batch, Scores
+from evaluator.measuring.saliency import MapOfImage
 from evaluator.measuring.views import BatchView
 from evaluator.networks.network import Observation
+from evaluator.records import StoredMap
 from tests.networks import NETWORKS, Bench, bench, random_images
 from tests.reference import Noise, reference_row
 
@@ -90,6 +93,34 @@ def evaluated(made: Bench, images: Tensor, spec: str, targets: Tensor | None = N
     """The evaluator's scores of one method."""
     asked = method(spec)
     return made.pipeline.rows(Batch(images, keys_of(len(images)), targets), [asked])[asked.name]
+
+
+def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
+    """The maps of one method as a run stores them."""
+    scores = evaluated(made, images, spec)
+    return [
+        MapOfImage(
+            place,
+            spec,
+            StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]),
+        )
+        for place in range(len(images))
+    ]
+
+
+def probed(made: Bench, images: Tensor, redrawn: Bench | None = None) -> ProbedImages:
+    """The images, to be asked about again.
+
+    Args:
+        redrawn: the network with other weights.
+    """
+    return ProbedImages(
+        made.network,
+        made.pipeline,
+        images,
+        keys_of(len(images)),
+        redrawn=(lambda: redrawn.pipeline) if redrawn else None,
+    )
 
 
 def compare(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.saliency import Saliency
-from evaluator.metrics.base import Explained
+from evaluator.metrics.base import Alteration, Explained, Versions
 from evaluator.plan import RunPlan
 
 MAP = (
@@ -39,6 +39,32 @@ def explained(maps: Tensor, objects: Tensor, settings: Any = RunPlan) -> Explain
 def by_hand(values: Any = MAP, pixels: Any = OBJECT, settings: Any = RunPlan) -> Explained:
     """One map and one object, rows of numbers."""
     return explained(torch.tensor([values], dtype=torch.float32), torch.tensor([pixels]), settings)
+
+
+class Unasked:
+    """``metrics.base.Probe`` that is asked nothing; a test answers what its metric asks."""
+
+    @property
+    def images(self) -> Tensor:
+        raise AssertionError("no image is looked at")
+
+    def without(self, missing: Tensor) -> Tensor:
+        raise AssertionError("no pixel is taken out")
+
+    def confidence(self, versions: Versions, count: int) -> Tensor:
+        raise AssertionError("no image is altered")
+
+    def baseline_confidence(self) -> Tensor:
+        raise AssertionError("the empty image is not shown")
+
+    def explained(self, alter: Alteration, name: str, step: int) -> Saliency:
+        raise AssertionError("no altered image is explained")
+
+    def least_likely(self) -> Saliency:
+        raise AssertionError("no other class is explained")
+
+    def random_weights(self) -> Saliency:
+        raise AssertionError("no other network is asked")
 
 
 def random_case(count: int, side: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -75,6 +75,7 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     columns = (
         _METRIC,
         *(TableColumn(control, control, catalog.method(control).title) for control in controls),
+        TableColumn("chance", "chance", "Chance"),
     )
     blocks = []
     for one in judged:
@@ -86,11 +87,13 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
                 won = known.get((metric, control))
                 sign = " !" if won is not None and won.on_average else ""
                 entries.append(Entry(ABSENT) if won is None else _share(won.share, digits, sign))
+            chance = next((won.chance for won in one.control_wins if won.metric == metric), None)
+            entries.append(Entry(percent(chance, max(0, digits - 1))))
             rows.append(TableRow((Entry(_name(metric)), *entries)))
         blocks.append(Block(one.backbone, tuple(rows)))
     notes = (
         "share of the images, in percent, on which the metric puts the control above every method",
-        "!: so does its average",
+        "!: so does its average; chance: one in as many as the methods and the control are",
     )
     return Table(f"{title}controls", columns, tuple(blocks), notes)
 

@@ -56,6 +56,7 @@ class ControlWins:
     control: str
     share: Estimate
     on_average: bool | None
+    chance: Annotated[float, Field(description="1 in as many as there are methods and one control")]
 
 
 CHANCE = 0.5

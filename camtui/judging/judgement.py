@@ -268,7 +268,8 @@ class MetricJudge:
                 averages = better(metric, self._averages(metric, together)[:, 0])
                 n = _count(above)
                 won = bool(averages[0] > averages[1:].max()) if n else None
-                yield ControlWins(metric, control.method, estimate(self._means(above), n), won)
+                share = estimate(self._means(above), n)
+                yield ControlWins(metric, control.method, share, won, 1 / len(together))
 
     def sensitivity(
         self, metrics: Sequence[str], altered: Sequence[_Altered]

@@ -148,19 +148,27 @@ def optional_forwards(plan: RunPlan, head: Head, wanted: Iterable[tuple[str, str
     """Forwards that optional metrics take.
 
     Args:
-        wanted: method, metric and on how many images.
+        wanted: method, metric and on how many images. A method's other maps are made once for all
+            metrics, the pass that they are made from once for all methods.
     """
-    total, contrasted = 0.0, 0
+    total = 0.0
+    shared: dict[str, float] = defaultdict(float)
+    again: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for method, key, images in wanted:
         metric = catalog.metric(key)
-        total += images * (plan.curve_steps - 1 if metric.curve else metric.forwards)
-        if metric.contrast:
-            once_more = (
-                catalog.method(method).forwards(head.channels, head.gap_linear) - 1
-            ) / 2  # x and x ⊙ U cost the same
-            total += images * once_more
-            contrasted = max(contrasted, images)
-    return total + contrasted
+        total += images * metric.forwards_of_map(plan.curve_steps)
+        for kind, times in (
+            ("contrast", metric.contrast),
+            ("altered", metric.again),
+            ("random weights", metric.random_weights),
+        ):
+            again[kind][method] = max(again[kind][method], images * times)
+            shared[kind] = max(shared[kind], images * times)
+    for maps in again.values():
+        for method, count in maps.items():
+            forwards = catalog.method(method).forwards(head.channels, head.gap_linear)
+            total += count * (forwards - 1) / 2  # x and x ⊙ U cost the same
+    return total + sum(shared.values())
 
 
 def _metric_titles(keys: Sequence[str]) -> str:

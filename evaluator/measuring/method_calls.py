@@ -37,6 +37,9 @@ MAX_TIMEOUTS = 2
 GLOBAL_STATE = "global-state"
 """Reason of a fault: torch's state of the process was left otherwise than it was."""
 
+NO_RANDOM_WEIGHTS = "no-random-weights"
+"""Reason of a fault: the network cannot be run with random weights."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -112,7 +115,7 @@ def call_metric(key: str, function: Callable[..., T], *values: Any) -> T:
 
 def metric_fault(key: str, error: Exception) -> Fault:
     """Describe an exception of a metric's formula: ``mymetric.py:12: ValueError: …``."""
-    if isinstance(error, MethodFault) and error.fault.reason == GLOBAL_STATE:
+    if isinstance(error, MethodFault) and error.fault.reason in (GLOBAL_STATE, NO_RANDOM_WEIGHTS):
         return error.fault
     told = error_text(error, Path(formula(key).__file__ or "/").parent)
     return Fault("metric-raised", told, by_image=True)

@@ -136,7 +136,7 @@ class Pipeline:
     def __init__(
         self, network: Network, *, method_timeout: float = 0.0, noise: Noise | None = None
     ) -> None:
-        self._network = network
+        self.network = network
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
@@ -144,7 +144,7 @@ class Pipeline:
     @property
     def class_count(self) -> int:
         """C, the classes of the network."""
-        return len(self._network.baseline_confidence())
+        return len(self.network.baseline_confidence())
 
     def rows(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores]:
         """Compute every metric of a row, for every method; one entry per method name.
@@ -164,11 +164,11 @@ class Pipeline:
     def outcomes(self, batch: Batch, methods: Sequence[Method]) -> dict[str, Scores | Fault]:
         """Compute ``rows``, with a fault in place of the scores of a method that goes wrong."""
         images = batch.images
-        clean_pass = self._network.observe(len(images), lambda start, stop: images[start:stop])
+        clean_pass = self.network.observe(len(images), lambda start, stop: images[start:stop])
         predicted = clean_pass.logits.argmax(1)
         targets = predicted if batch.targets is None else batch.targets
         view = BatchView(
-            self._network,
+            self.network,
             lambda: images,
             clean_pass,
             targets.clone(),
@@ -214,13 +214,13 @@ class Pipeline:
         check_untouched(method, view.overwritten())
         count, _, height, width = view.activation.shape
         low = low_map(check_shape(method, combination, (count, height, width)).float())
-        return Saliency(low.values, self._network.side, self._network.side), low.degenerate
+        return Saliency(low.values, self.network.side, self.network.side), low.degenerate
 
     def _fixed_map(self, method: FixedMap) -> Saliency:
         """Return the one map that stands for every image."""
         if method.name not in self._fixed:
-            side = self._network.side
-            values = torch.tensor([method.fixed_map(side, side)], device=self._network.device)
+            side = self.network.side
+            values = torch.tensor([method.fixed_map(side, side)], device=self.network.device)
             check_shape(method, values, (1, side, side))
             self._fixed[method.name] = Saliency(values, side, side)
         return self._fixed[method.name]
@@ -240,7 +240,7 @@ class Pipeline:
                     parts.append(masked(images[first:last], found.saliency.part(first, last)))
             return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-        observed = self._network.observe(len(maps) * count, explanation_maps)
+        observed = self.network.observe(len(maps) * count, explanation_maps)
         return [observed.part(place * count, (place + 1) * count) for place in range(len(maps))]
 
     def _masked_view(
@@ -248,7 +248,7 @@ class Pipeline:
     ) -> BatchView:
         """The masked pass of one method as a method sees it, with the targets of the clean one."""
         return BatchView(
-            self._network,
+            self.network,
             lambda: masked(batch.images, saliency),
             masked_pass,
             view.targets,

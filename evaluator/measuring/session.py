@@ -240,7 +240,9 @@ class EvaluationSession:
             pipeline = Pipeline(
                 network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
             )
-            optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
+            optional_metrics = OptionalMetrics(
+                network, pipeline, self._plan, self._truths, partial(self._redrawn, position)
+            )
             passes = self._noisy_passes(backbone.gap_linear) if self._noise is not None else {}
             self._loaded = _Loaded(
                 position,
@@ -253,6 +255,22 @@ class EvaluationSession:
                 Sentinel(network),
             )
         return self._loaded.network.backbone.facts
+
+    def _redrawn(self, position: int) -> Pipeline:
+        """The loaded network with random weights, in batches of the same sizes."""
+        assert self._loaded is not None, "it is that of the loaded one"
+        network = self._loaded.network
+        backbone = load_backbone(
+            self._plan.backbones[position],
+            self._plan.resize,
+            network.backbone.facts.layer,
+            device=self._device,
+            picture=self._picture,
+            redrawn=True,
+        )
+        found = Network(backbone, device=self._device, precision=self._plan.precision)
+        found.batch_sizes = dict(network.batch_sizes)
+        return Pipeline(found, method_timeout=self._settings.hang_seconds / 2)
 
     def _picture(self, wanted: Preprocessing) -> torch.Tensor | None:
         """The first image of the data set that can be read, ``[1, channels, H, W]``, normalised."""
@@ -359,8 +377,8 @@ class EvaluationSession:
             return
         known: list[Measurement | Failure] = []
         if decoded is not None and images is not None:
-            yield from curves_of(unit, decoded.images, images, loaded.tracer)
-            known += loaded.optional_metrics.from_images(unit, decoded.images, images)
+            known += curves_of(unit, decoded.images, images, loaded.tracer)
+            known += loaded.optional_metrics.from_images(unit, decoded.images, images, known)
             loaded.sentinel.check(decoded.images, images, ())
         yield from known
         yield from loaded.optional_metrics.from_rows(unit, known)

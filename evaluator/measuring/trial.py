@@ -15,7 +15,7 @@ from torchvision.models import VisionTransformer
 
 from evaluator.measuring.saliency import Saliency, min_max
 from evaluator.measuring.views import BatchView
-from evaluator.metrics.base import Explained
+from evaluator.metrics.base import Alteration, Explained, Versions
 from evaluator.networks.backbone_loading import Backbone, with_attention
 from evaluator.networks.network import Network
 from evaluator.networks.target_layer import split_at
@@ -203,6 +203,11 @@ class TrialProbe:
     clean: Tensor
     saliency: Saliency
 
+    @property
+    def images(self) -> Tensor:
+        """The maps in grey, ``[B, 3, H, W]``."""
+        return self.saliency.pixels()[:, None].expand(len(self.clean), 3, -1, -1)
+
     def without(self, missing: Tensor) -> Tensor:
         """Lower the confidence by the share of missing saliency, ``[B, M, H, W]`` → ``[B, M]``."""
         shown = self.saliency.pixels()[:, None].double()
@@ -210,9 +215,33 @@ class TrialProbe:
             1 - (shown * missing).sum((2, 3)) / shown.sum((2, 3)).clamp(min=1e-12)
         )
 
+    def confidence(self, versions: Versions, count: int) -> Tensor:
+        """Lower the confidence by the mean change of the pixels, ``[B, count]``."""
+        images = self.images
+        changes = [
+            (versions(place, 0, count) - images[place]).double().abs().mean((1, 2, 3))
+            for place in range(len(images))
+        ]
+        return self.clean[:, None] * (1 - torch.stack(changes)).clamp(min=0)
+
+    def baseline_confidence(self) -> Tensor:
+        """A tenth of the confidence."""
+        return self.clean / 10
+
+    def explained(self, alter: Alteration, name: str, step: int) -> Saliency:
+        """The mean of the channels of what is altered."""
+        drawn = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(step))
+        images = self.images
+        altered = alter(images, (2 * drawn - 1).expand_as(images))
+        return Saliency(altered.mean(1).clamp(0, 1), SIDE, SIDE)
+
     def least_likely(self) -> Saliency:
         """Turn each map upside down."""
         return Saliency(self.saliency.values.flip(1), SIDE, SIDE)
+
+    def random_weights(self) -> Saliency:
+        """Turn each map from left to right."""
+        return Saliency(self.saliency.values.flip(2), SIDE, SIDE)
 
 
 def trial_explained(*, images: int = 4, seed: int = 0) -> Explained:

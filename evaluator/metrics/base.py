@@ -57,9 +57,15 @@ class Metric:
         curve: whether it is the area under a curve and costs forwards of its own: its file has
             ``frame`` and ``ends``.
         truth: whether it compares the map with the object's true region (``--truth``).
-        forwards: network forwards for each map, on altered images (``Probe.without``).
+        forwards: network forwards for each map, on images with imputed pixels (``Probe.without``).
+        altered: forwards for each map on images that it alters itself (``Probe.confidence``);
+            ``sweeps``: rounds of ``curve_steps − 1`` of them.
+        again: maps of the same method on altered images (``Probe.explained``); the clean pass of
+            each is shared by all methods and metrics.
         contrast: whether it compares the map with that of the least likely class
             (``Probe.least_likely``).
+        random_weights: whether it compares the map with that of the network with random weights
+            (``Probe.random_weights``).
         of: other metrics that it is computed from; they are requested along with it.
     """
 
@@ -76,6 +82,10 @@ class Metric:
     forwards: int = 0
     contrast: bool = False
     of: tuple[str, ...] = ()
+    altered: int = 0
+    sweeps: int = 0
+    again: int = 0
+    random_weights: bool = False
 
     @property
     def arrow(self) -> str:
@@ -106,11 +116,46 @@ class Metric:
     @property
     def pixels(self) -> bool:
         """Whether the images must be decoded: it shows them to the network again."""
-        return self.curve or self.contrast or self.forwards > 0
+        explains = self.contrast or self.random_weights or self.again > 0
+        return self.curve or explains or self.asks_of_maps
+
+    @property
+    def asks_of_maps(self) -> bool:
+        """Whether the network is asked for each map, so that equal maps are asked about once."""
+        return self.forwards + self.altered + self.sweeps > 0
+
+    def forwards_of_map(self, curve_steps: int) -> int:
+        """Forwards for each distinct map, without those of making other maps."""
+        return self.forwards + self.altered + (self.curve + self.sweeps) * (curve_steps - 1)
+
+
+class Versions(Protocol):
+    """Makes altered images."""
+
+    def __call__(self, place: int, first: int, last: int) -> Tensor:
+        """Make versions ``first`` to ``last`` of the image of map ``place``.
+
+        ``[last − first, channels, H, W]``, normalised.
+        """
+
+
+class Alteration(Protocol):
+    """Alters images."""
+
+    def __call__(self, images: Tensor, noise: Tensor) -> Tensor:
+        """Return as many altered ones, ``[N, channels, H, W]``, normalised.
+
+        The noise is shaped like the images, and uniform in [−1, 1) of pixels in [0, 1], brought to
+        the scale of normalised images.
+        """
 
 
 class Probe(Protocol):
     """The network that made B maps, to be asked again about their images."""
+
+    @property
+    def images(self) -> Tensor:
+        """``x``, ``[B, channels, H, W]``, normalised."""
 
     def without(self, missing: Tensor) -> Tensor:
         """Measure the confidence without some pixels, ``[B, M, H, W]`` bool → ``[B, M]`` float64.
@@ -120,8 +165,34 @@ class Probe(Protocol):
         Missing pixels are imputed by noisy linear imputation (``evaluator.measuring.imputation``).
         """
 
+    def confidence(self, versions: Versions, count: int) -> Tensor:
+        """Measure the confidence in ``count`` versions of each image, ``[B, count]`` float64.
+
+        count·B forwards.
+        """
+
+    def baseline_confidence(self) -> Tensor:
+        """Return the confidence in the empty image, ``[B]`` float64; one forward for a network."""
+
+    def explained(self, alter: Alteration, name: str, step: int) -> Saliency:
+        """Make the maps of the same method for the same classes on altered images.
+
+        1 forward for all methods, and those of the method.
+
+        Args:
+            name, step: of the alteration: its noise is a function of these and of the image, and
+                metrics that name the same one share its maps.
+        """
+
     def least_likely(self) -> Saliency:
         """Make the maps of the same method for the class with the smallest logit on each image."""
+
+    def random_weights(self) -> Saliency:
+        """Make the maps of the same method for the same classes with random weights.
+
+        By the same network with the same weights of chance for all images
+        (``networks.building.redraw``).
+        """
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from evaluator.networks.agreement import (
     same_answer,
 )
 from evaluator.networks.attention import attention_blocks, tokens_read, unfused
-from evaluator.networks.building import IN_FLOAT32, Built, in_float32, refuse_without_layers
+from evaluator.networks.building import IN_FLOAT32, Built, in_float32, redraw, refuse_without_layers
 from evaluator.networks.device import disable_tf32
 from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
 from evaluator.networks.global_state import ForeignCode
@@ -241,6 +241,7 @@ def load_backbone(
     *,
     device: torch.device | None = None,
     picture: Callable[[Preprocessing], Tensor | None] | None = None,
+    redrawn: bool = False,
 ) -> Backbone:
     """Build, fill and cut a classifier, and see that what was made of it answers as it does.
 
@@ -251,6 +252,7 @@ def load_backbone(
         device: where it is to run; ``None`` for the CPU.
         picture: a real image as the network takes it, ``[1, channels, side, side]``; ``None``, or
             where it gives ``None``, for one that is drawn.
+        redrawn: with random weights in place of its own (``building.redraw``).
 
     Raises:
         BackboneUnavailable: its weights are not at hand and cannot be fetched, or do not fit.
@@ -266,7 +268,7 @@ def load_backbone(
     code = ForeignCode()
     try:
         with code:
-            backbone = _loaded(spec, resize, layer, device, picture)
+            backbone = _loaded(spec, resize, layer, device, picture, redrawn)
     except Exception as error:  # the next forward may fail of what one has changed
         if code.changed:
             raise StateChanged(*state_changed(code.changed)) from error
@@ -290,10 +292,13 @@ def _loaded(
     layer: str | None,
     device: torch.device,
     picture: Callable[[Preprocessing], Tensor | None] | None,
+    redrawn: bool,
 ) -> Backbone:
     built = family_of(spec.key).build(spec)
     refuse_without_layers(built.model)
     model = built.model.eval().requires_grad_(False)
+    if redrawn:
+        redraw(model)
     if not any(one.dtype == torch.float32 for one in model.parameters()):
         built = in_float32(built)
     training = tuple(module for module in model.modules() if module.training)

@@ -150,6 +150,31 @@ def fill_zero_heads(model: nn.Module, weights: str) -> str:
     return f" (its head of zeros filled, σ {HEAD_SIGMA})" if empty else ""
 
 
+def redraw(model: nn.Module, seed: int = 0) -> None:
+    """Draw every weight anew, on the CPU: what is left is the architecture alone.
+
+    Convolutions and linear layers get normal weights by He et al. (ICCV 2015) and biases of zero,
+    normalisations and other modules begin as torch's own ``reset_parameters`` has it, and what is
+    no module's is drawn with the mean and the standard deviation that it has.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn: set[int] = set()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for module in model.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+                drawn.update(map(id, module.parameters(recurse=False)))
+            if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+        for parameter in model.parameters():
+            if id(parameter) not in drawn and parameter.is_floating_point():
+                mean, spread = parameter.mean(), parameter.std(correction=0)
+                parameter.normal_(generator=generator).mul_(spread).add_(mean)
+
+
 def filled(model: nn.Module, state: dict[str, Tensor], key: str, file: str = "") -> nn.Module:
     """The model with these weights, every one of them.
 

@@ -1,8 +1,7 @@
-"""A data set whose truth is known by construction, and a small network that is trained on it.
+"""Data sets whose truth is known by construction, and small networks that are trained on them.
 
-``scene`` what stands in an image, drawn from a seed  ·  ``shapes`` outlines  ·  ``drawing`` a scene
-as pixels and mask ``dataset`` the files of ``camtui synth``  ·  ``network`` the classifier  ·
-``train`` how its shipped weights were made
+``scene``: what stands in an image, drawn from a seed, as pixels and masks, and the files of
+``camtui synth``  ·  ``train``: the classifiers, and how their shipped weights were made
 
-Only ``network`` and ``train`` import torch.
+Only ``train`` imports torch.
 """

@@ -2,7 +2,8 @@
 
 The class is drawn from a generator of its own, after everything else: where the object is, its
 size, pattern and colours, the distractors and the background are the same whichever class it turns
-out to be. The object's outline is the only evidence.
+out to be. The only evidence is an outline: in the world ``shapes`` that of the object, in the world
+``marks`` that of a small mark on it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,10 @@ def _bar(u: Points, v: Points) -> NDArray[np.bool_]:
     return (np.abs(u) <= 0.97) & (np.abs(v) <= 0.22)
 
 
+def _plate(u: Points, v: Points) -> NDArray[np.bool_]:
+    return np.hypot(u, v) <= 0.97
+
+
 def _trefoil(u: Points, v: Points) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(u, v) <= 0.68 + 0.27 * np.cos(3 * np.arctan2(u, -v)))
 
@@ -95,6 +100,9 @@ OBJECTS: dict[str, Inside] = {
 
 DISTRACTORS: dict[str, Inside] = {"bar": _bar, "disc": _disc, "trefoil": _trefoil}
 """Outlines that stand for no class."""
+
+PLATE = {"plate": _plate}
+"""The outline of every object in the world ``marks``."""
 
 CLASSES = tuple(OBJECTS)
 """Class names in the order of their indices."""
@@ -143,12 +151,20 @@ class Background:
     noise: int
 
 
+World = Literal["shapes", "marks"]
+"""Where the evidence is: the whole object, or a mark on it, 7 % of its area."""
+
+WORLDS: tuple[World, ...] = get_args(World)
+
+
 @dataclass(frozen=True)
 class Scene:
     """Everything that decides the pixels of an image but its side.
 
     Attributes:
-        label: class index; the object's outline is ``CLASSES[label]``.
+        label: class index; the outline that tells it is ``CLASSES[label]``.
+        mark: what lies on the object, in the world ``marks``; in the other the object's own outline
+            is the evidence.
     """
 
     index: int
@@ -156,28 +172,55 @@ class Scene:
     object: Shape
     distractors: tuple[Shape, ...]
     background: Background
+    mark: Shape | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {**asdict(self), "class": CLASSES[self.label]}
+        values = {**asdict(self), "class": CLASSES[self.label]}
+        return values if self.mark else {k: v for k, v in values.items() if k != "mark"}
 
 
-def scene(seed: int, index: int) -> Scene:
-    """The scene of one image; a function of the seed and the index alone.
+def scene(seed: int, index: int, world: World = "shapes") -> Scene:
+    """The scene of one image; a function of the world, the seed and the index alone.
 
     Args:
         seed: of the data set, from 0.
         index: of the image, from 0.
     """
+    label = int(np.random.default_rng((seed, index, 1)).integers(len(CLASSES)))
+    if world == "marks":
+        return _marked(np.random.default_rng((seed, index, 2)), index, label)
     rng = np.random.default_rng((seed, index, 0))
     background = _background(rng)
     radius = rng.uniform(0.17, 0.25)
     x, y = rng.uniform(radius, 1 - radius, 2)
     filled = _shape(rng, "", (x, y, radius), rng.uniform(-30, 30))
     distractors = _distractors(rng, filled)
-    label = int(np.random.default_rng((seed, index, 1)).integers(len(CLASSES)))
-    shape = Shape(**{**asdict(filled), "outline": CLASSES[label]})
-    return Scene(index, label, shape, distractors, background)
+    return Scene(index, label, replace(filled, outline=CLASSES[label]), distractors, background)
+
+
+def _marked(rng: np.random.Generator, index: int, label: int) -> Scene:
+    """A large object whose outline stands for no class, with a small bright mark somewhere on it.
+
+    The object is darker than the mark; both are drawn before the class is known.
+    """
+    background = _background(rng)
+    radius = rng.uniform(0.28, 0.36)
+    x, y = rng.uniform(radius, 1 - radius, 2)
+    under = _shape(rng, "plate", (x, y, radius), rng.uniform(0, 360))
+    dark = _colour(rng.uniform(0, 1), rng.uniform(0.4, 1.0), rng.uniform(0.35, 0.5))
+    small = rng.uniform(0.1, 0.125)
+    away, towards = rng.uniform(0, 0.92 * radius - small), rng.uniform(0, 2 * np.pi)
+    centre = x + away * np.cos(towards), y + away * np.sin(towards)
+    mark = _shape(rng, CLASSES[label], (*centre, small), rng.uniform(-30, 30))
+    return Scene(
+        index,
+        label,
+        replace(under, light=dark),
+        _distractors(rng, under),
+        background,
+        replace(mark, pattern="plain"),
+    )
 
 
 def _distractors(rng: np.random.Generator, other: Shape) -> tuple[Shape, ...]:
@@ -249,30 +292,35 @@ class Picture(NamedTuple):
 
     Attributes:
         pixels: ``[side, side, 3]``.
-        mask: ``[side, side]``, whether at least half of a pixel is the object's.
+        mask: ``[side, side]``, whether at least half of a pixel is the object's; ``evidence``: that
+            of the outline that tells the class: the object's, or its mark's.
     """
 
     pixels: Pixels
     mask: NDArray[np.bool_]
+    evidence: NDArray[np.bool_]
 
 
 def draw(scene: Scene, side: int, *, with_object: bool = True) -> Picture:
-    """The image of a scene and the mask of its object.
+    """The image of a scene and the masks of its object and of the evidence.
 
     Args:
         side: height and width in pixels.
-        with_object: ``False`` leaves the object out: what is left tells nothing about the class.
+        with_object: ``False`` leaves the evidence out: what is left tells nothing about the class.
     """
     canvas = _drawn_background(scene.background, side)
     for shape in scene.distractors:
         _paint(canvas, shape, side)
-    mask = np.zeros((side, side), dtype=bool)
-    if with_object:
-        rows, columns, cover = _paint(canvas, scene.object, side)
-        mask[rows, columns] = cover >= 0.5
+    mask, evidence = np.zeros((2, side, side), dtype=bool)
+    layers = (scene.object, scene.mark) if scene.mark else (scene.object,)
+    for shape in layers if with_object else layers[:-1]:
+        rows, columns, cover = _paint(canvas, shape, side)
+        evidence[:] = False
+        evidence[rows, columns] = cover >= 0.5
+        mask |= evidence
     grain = np.random.default_rng((scene.background.noise, 1)).standard_normal((side, side, 1))
     pixels = np.rint(255 * np.clip(canvas + GRAIN * grain, 0, 1)).astype(np.uint8)
-    return Picture(pixels, mask)
+    return Picture(pixels, mask, evidence)
 
 
 def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Field]:
@@ -282,7 +330,7 @@ def _paint(canvas: _Field, shape: Shape, side: int) -> tuple[slice, slice, _Fiel
         Rows and columns of the canvas, and the covered share of each of their pixels.
     """
     rows, columns = (_reach(centre, shape.radius, side) for centre in (shape.y, shape.x))
-    inside = (OBJECTS | DISTRACTORS)[shape.outline]
+    inside = (OBJECTS | DISTRACTORS | PLATE)[shape.outline]
     u, v = _turned(
         _centres(rows, side, FINER) - shape.y, _centres(columns, side, FINER) - shape.x, shape.angle
     )
@@ -369,13 +417,14 @@ class DataSet(NamedTuple):
     """Folder of a data set, and the values that decide its bytes.
 
     Attributes:
-        folder: holds ``images``, ``masks`` and ``plan.json``.
+        folder: holds ``images``, ``masks`` and ``plan.json``; ``evidence`` in the world ``marks``.
         seed: of everything drawn, from 0; ``side``: height and width in pixels.
     """
 
     folder: Path
     seed: int
     side: int
+    world: World = "shapes"
 
     @property
     def images(self) -> Path:
@@ -384,8 +433,13 @@ class DataSet(NamedTuple):
 
     @property
     def masks(self) -> Path:
-        """The folder for ``camtui run --truth``."""
+        """The folder for ``camtui run --truth``: the objects."""
         return self.folder / "masks"
+
+    @property
+    def evidence(self) -> Path:
+        """The folder for ``camtui run --truth``: what tells the class, where that is a mark."""
+        return self.folder / ("evidence" if self.world == "marks" else "masks")
 
 
 def write_images(wanted: DataSet, count: int) -> Generator[int]:
@@ -396,15 +450,16 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
 
     Raises:
         UsageError: the folder holds something else, or cannot be written.
-        Mismatch: it holds a data set of another seed or side.
+        Mismatch: it holds a data set of another world, seed or side.
     """
     try:
         have = _images_there(wanted)
-        scenes = [scene(wanted.seed, index) for index in range(max(count, have))]
-        for folder in (wanted.images, wanted.masks):
+        scenes = [scene(wanted.seed, index, wanted.world) for index in range(max(count, have))]
+        for folder in (wanted.images, wanted.masks, wanted.evidence):
             for name in CLASSES:
                 (folder / name).mkdir(parents=True, exist_ok=True)
         head: dict[str, Any] = {
+            **({} if wanted.world == "shapes" else {"world": wanted.world}),
             "rules": RULES,
             "seed": wanted.seed,
             "side": wanted.side,
@@ -416,7 +471,9 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
             picture = draw(one, wanted.side)
             file = Path(CLASSES[one.label], f"{one.index:06}.png")
             _write(wanted.images / file, _png(Image.fromarray(picture.pixels)))
-            _write(wanted.masks / file, _png(Image.fromarray(picture.mask.astype("uint8") * 255)))
+            _write(wanted.masks / file, _mask(picture.mask))
+            if wanted.evidence != wanted.masks:
+                _write(wanted.evidence / file, _mask(picture.evidence))
             yield one.index + 1
     except OSError as error:
         raise UsageError(
@@ -431,14 +488,20 @@ def _images_there(wanted: DataSet) -> int:
         return 0
     try:
         there = json.loads((wanted.folder / PLAN).read_bytes())
-        found = {key: int(there[key]) for key in ("rules", "seed", "side")}
+        found: dict[str, object] = {key: int(there[key]) for key in ("rules", "seed", "side")}
+        found["world"] = str(there.get("world", "shapes"))
         count = len(there["images"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{printable(wanted.folder)} holds something else than synthetic images",
             "give a folder that is empty or new",
         ) from error
-    asked = {"rules": RULES, "seed": wanted.seed, "side": wanted.side}
+    asked = {
+        "rules": RULES,
+        "seed": wanted.seed,
+        "side": wanted.side,
+        "world": wanted.world,
+    }
     different = [
         f"{key} {found[key]}, asked for {asked[key]}" for key in asked if found[key] != asked[key]
     ]
@@ -448,6 +511,10 @@ def _images_there(wanted: DataSet) -> int:
             "give another folder",
         )
     return count
+
+
+def _mask(pixels: NDArray[np.bool_]) -> bytes:
+    return _png(Image.fromarray(pixels.astype("uint8") * 255))
 
 
 def _png(image: Image.Image) -> bytes:

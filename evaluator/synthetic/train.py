@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from evaluator.synthetic.scene import CLASSES, draw, scene
+from evaluator.synthetic.scene import CLASSES, World, draw, scene
 
 SIDE = 64
 """Height and width of its input in pixels."""
@@ -89,8 +89,16 @@ class SyntheticGAP(nn.Module):
 NETWORKS: dict[str, type[SyntheticCNN] | type[SyntheticGAP]] = {
     "synthetic_cnn": SyntheticCNN,
     "synthetic_gap": SyntheticGAP,
+    "synthetic_cnn_marks": SyntheticCNN,
+    "synthetic_gap_marks": SyntheticGAP,
 }
 """By the name of the backbone."""
+
+
+def world_of(name: str) -> World:
+    """The world whose images a network of ``NETWORKS`` is trained on."""
+    return "marks" if name.endswith("_marks") else "shapes"
+
 
 TRAINING_SEED = 1_000_003
 """Of the images for training; ``UNSEEN_SEED``: of those for testing. ``camtui synth`` begins at 0.
@@ -108,13 +116,15 @@ class Examples(NamedTuple):
     labels: Tensor
 
 
-def examples(seed: int, count: int, *, with_object: bool = True) -> Examples:
+def examples(
+    seed: int, count: int, *, world: World = "shapes", with_object: bool = True
+) -> Examples:
     """The first images of a synthetic data set.
 
     Args:
-        with_object: ``False`` leaves the objects out and keeps their labels.
+        with_object: ``False`` leaves the evidence out and keeps the labels.
     """
-    scenes = [scene(seed, index) for index in range(count)]
+    scenes = [scene(seed, index, world) for index in range(count)]
     pixels = np.stack([draw(one, SIDE, with_object=with_object).pixels for one in scenes])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255).sub_(MEAN).div_(STD)
     return Examples(images, torch.tensor([one.label for one in scenes]))
@@ -163,11 +173,12 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(words)
     torch.set_num_threads(1)
     begun = process_time()
-    given = examples(TRAINING_SEED, asked.images)
+    world = world_of(asked.name)
+    given = examples(TRAINING_SEED, asked.images, world=world)
     drawn = process_time() - begun
     model = trained(asked.name, given, epochs=asked.epochs, seed=asked.seed)
     took = process_time() - begun
-    correct = accuracy(model, examples(UNSEEN_SEED, asked.unseen))
+    correct = accuracy(model, examples(UNSEEN_SEED, asked.unseen, world=world))
     facts = {
         "classes": json.dumps(CLASSES),
         "accuracy": f"{correct:.4f} on {asked.unseen} unseen images",

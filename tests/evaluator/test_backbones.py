@@ -63,6 +63,8 @@ def test_a_backbone_by_name() -> None:
         "efficientnet_lite2",
         "synthetic_cnn",
         "synthetic_gap",
+        "synthetic_cnn_marks",
+        "synthetic_gap_marks",
     ]
 
 

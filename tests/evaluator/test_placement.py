@@ -47,7 +47,14 @@ PINNED = {
     "gradattention": Cost(1, 2),
     "rollout": Cost(1, 2),
     "pointing_game": Cost(3, 0),
-    "class_sensitivity": Cost(1, 1),
+    # which classes are explained, for each pass that is shared
+    "class_sensitivity": Cost(3, 1),
+    "average_sensitivity": Cost(21, 10),
+    "max_sensitivity": Cost(21, 10),
+    "efficient_mprt": Cost(3, 78),  # the network with random weights moves to the device
+    "entropy": Cost(1, 2),
+    "saco": Cost(1, 2),
+    "morf_lerf": Cost(2, 10),
     "road": Cost(50, 6),
     "arcc": Cost(50, 6),
 }
@@ -134,7 +141,7 @@ MUTANTS = [
     Mutant("measuring.views:BatchView.noise", "to_device(drawn, self._network.device)", "drawn"),
     Mutant("networks.network:Network.baseline_confidence", ", device=self.device", ""),
     Mutant("measuring.saliency:_weights", ", device=device)[None]", ")[None]"),
-    Mutant("measuring.pipeline:Pipeline._fixed_map", ", device=self._network.device", ""),
+    Mutant("measuring.pipeline:Pipeline._fixed_map", ", device=self.network.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer._inner", ", device=images.device", ""),
     Mutant("measuring.curve_tracing:CurveTracer.__init__", ", device=network.device", ""),
     Mutant(

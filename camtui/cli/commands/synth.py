@@ -11,7 +11,8 @@ import typer
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_message
 from camtui.runs import name_for
-from evaluator.text import printable
+from evaluator.errors import UsageError
+from evaluator.text import did_you_mean, printable
 
 _BETWEEN_LINES = 2.0
 """Seconds between two lines of progress."""
@@ -38,17 +39,30 @@ def synth(
             "--side", metavar="PIXELS", min=32, max=1024, help="Height and width in pixels."
         ),
     ] = 64,
+    world: Annotated[
+        str,
+        typer.Option(
+            "--world", metavar="WORLD", help="shapes: the object is the evidence; marks: a part is."
+        ),
+    ] = "shapes",
 ) -> None:
     """Draw images of shapes on textured backgrounds, with the masks of the shapes.
 
-    Eight classes, told apart by the outline of the object and by nothing else. DIR/images has class
-    folders for --data, DIR/masks the object of each image, DIR/plan.json everything that was drawn.
+    Eight classes, told apart by one outline and by nothing else: that of the object, or, in the
+    world marks, that of a small mark on it. DIR/images has class folders for --data, DIR/masks the
+    object of each image, DIR/evidence the mark, DIR/plan.json everything that was drawn.
 
     Example: camtui synth shapes --images 1000 --seed 0
     """
-    from evaluator.synthetic.scene import DataSet, write_images
+    from evaluator.synthetic.scene import WORLDS, DataSet, write_images
 
-    wanted = DataSet(Path(folder).expanduser(), seed, side)
+    chosen = next((one for one in WORLDS if one == world), None)
+    if chosen is None:
+        raise UsageError(
+            f"unknown world '{printable(world, 40)}'",
+            f"{did_you_mean(world, WORLDS)}--world {' or --world '.join(WORLDS)}",
+        )
+    wanted = DataSet(Path(folder).expanduser(), seed, side, chosen)
     last = monotonic()
     for written in write_images(wanted, images):
         if monotonic() - last >= _BETWEEN_LINES:
@@ -56,7 +70,7 @@ def synth(
             print_message(f"{written:,} of {images:,} images")
     print_message(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
     print_message(
-        f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.masks)} "
-        "-b synthetic_cnn "
+        f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.evidence)} "
+        f"-b synthetic_cnn{'_marks' if chosen == 'marks' else ''} "
         f"--metric mass_accuracy,rank_accuracy --name {name_for(wanted.folder.name)}"
     )

@@ -37,6 +37,8 @@ _KNOWN = {
     for known in (
         _known("synthetic_cnn", "Synthetic CNN", gap_linear=False),
         _known("synthetic_gap", "Synthetic CNN with a GAP head", gap_linear=True),
+        _known("synthetic_cnn_marks", "Synthetic CNN of the world marks", gap_linear=False),
+        _known("synthetic_gap_marks", "Synthetic GAP CNN of the world marks", gap_linear=True),
     )
 }
 
@@ -57,11 +59,11 @@ class Synthetic(Family):
     rank = 2
 
     def known(self, key: str) -> KnownBackbone | None:
-        """``synthetic_cnn`` and ``synthetic_gap``."""
+        """One of the four."""
         return _KNOWN.get(key)
 
     def names(self) -> tuple[KnownBackbone, ...]:
-        """Both."""
+        """A network of either head for each world."""
         return tuple(_KNOWN.values())
 
     def local_weights(self, key: str) -> Path | None:

@@ -38,8 +38,8 @@ def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
     assert "Deletion ↓ 1.00 [1.00, 1.00] 1.00 [1.00, 1.00] 40" in agreement
     assert "Insertion ↑ -1.00 [-1.00, -1.00]" in agreement
     assert f"4 methods in order: {', '.join(METHODS)}" in agreement
-    assert "Mass Accuracy ↑ 100.0 [100.0, 100.0] !" in controls
-    assert "Deletion ↓ 0.0 [0.0, 0.0]" in controls
+    assert "Mass Accuracy ↑ 100.0 [100.0, 100.0] ! 20.0" in controls, "one of four and a control"
+    assert "Deletion ↓ 0.0 [0.0, 0.0] 20.0" in controls
     assert "wrong class: gradcam" in sensitivity
     assert "Mass Accuracy ↑ 100.0 [100.0, 100.0] +20.00 [+20.00, +20.00]" in sensitivity
     assert "Insertion ↑ 0.0 [0.0, 0.0] -10.00 [-10.00, -10.00]" in sensitivity

@@ -106,6 +106,7 @@ def test_controls_are_not_ranked_and_it_is_counted_how_often_they_win(tmp_path: 
     assert 0.1 < wins["deletion"].share.low < 0.25
     assert (wins["insertion"].share.value, wins["insertion"].on_average) == (0, False)
     assert wins["mass_accuracy"].share.value == 0
+    assert wins["deletion"].chance == 1 / (len(METHODS) + 1)
 
 
 def test_maps_of_the_wrong_class_and_of_random_weights_are_set_against_the_right_ones(

@@ -5,6 +5,7 @@ lacks is said.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluator import catalog
+from evaluator.backbones import parse_backbone
+from evaluator.errors import UnstableAnswer
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
+from evaluator.networks.backbone_loading import load_backbone
 from evaluator.plan import validated_plan
 from evaluator.records import ImageRef, StoredMap, Unit, UnitResult
 
@@ -155,3 +160,95 @@ def test_images_that_cannot_be_read_any_more(
     }
     assert (1, a) in values(result, "mass_accuracy")
     assert len(values(result, "road")) == len(values(result, "arcc")) == 6
+
+
+@contextmanager
+def small_session(folder: Path, *metrics: str) -> Iterator[tuple[EvaluationSession, UnitResult]]:
+    """A session of a network for 64 × 64 pixels, and its rows."""
+    plan = {
+        "data": str(folder / "data"),
+        "truth": str(folder / "truth"),
+        "backbones": ["synthetic_gap"],
+        "methods": METHODS,
+        "metrics": metrics,
+    }
+    opened = open_session(SessionSettings(validated_plan(plan), str(folder / "data")))
+    opened.load(0)
+    refs = tuple(find_images(folder / "data", seed=0).images)
+    yield opened, opened.evaluate(Unit(0, 0, 0, (1, 2), METHODS, refs))
+    opened.close()
+
+
+def test_computed_later_is_computed_at_once(folder: Path, images: dict[str, ImageRef]) -> None:
+    """Every metric of one image in two cells, all together, and one at a time, backwards."""
+    wanted = sorted(catalog.optional_metrics())
+    with small_session(folder, "all") as (session, rows):
+        unit = asked(rows, images, *wanted, of=("coherency", "complexity"))
+        unit = replace(unit, images=(images["a"],))
+        together = session.evaluate(unit)
+        assert together.failures == ()
+        found = {(one.cell, one.image, one.metric): one for one in together.measurements}
+        assert sorted({one.metric for one in together.measurements}) == wanted
+        for key in reversed(wanted):
+            of = [source for source in catalog.metric(key).of if source in wanted]
+            maps = {
+                pair: one._replace(
+                    measured=(*one.measured, *((of, found[*pair, of].value) for of in of))
+                )
+                for pair, one in unit.maps.items()
+                if pair[1] == images["a"].id
+            }
+            later = session.evaluate(replace(unit, metrics=(key,), maps=maps))
+            assert later.measurements == tuple(
+                one for one in together.measurements if one.metric == key
+            )
+        alone = session.evaluate(replace(unit, metrics=("morf_lerf",)))
+        assert {(one.reason, one.detail) for one in alone.failures} == {
+            ("no-source", "it has no deletion")
+        }
+
+
+def test_a_network_without_random_weights_fails_the_metric_that_needs_them(
+    folder: Path, images: dict[str, ImageRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def refused(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise UnstableAnswer("its answer is chance", "mend it")
+
+    with small_session(folder, "efficient_mprt", "sparseness") as (session, rows):
+        monkeypatch.setattr("evaluator.measuring.session.load_backbone", refused)
+        unit = asked(rows, images, "efficient_mprt", "sparseness")
+        for _ in range(2):
+            result = session.evaluate(unit)
+            assert {one.metric for one in result.measurements} == {"sparseness"}
+            assert len(result.failures) == 8
+            assert {(one.metric, one.reason, one.detail) for one in result.failures} == {
+                (
+                    "efficient_mprt",
+                    "no-random-weights",
+                    "the network cannot run with random weights: its answer is chance",
+                )
+            }
+    assert tried == 1
+
+
+def test_random_weights_are_those_of_the_same_network_drawn_anew(
+    folder: Path, images: dict[str, ImageRef]
+) -> None:
+    """One forward for all methods, and the same in another worker."""
+    with small_session(folder, "efficient_mprt") as (session, rows):
+        unit = asked(rows, images, "efficient_mprt")
+        result = session.evaluate(unit)
+        assert result.forwards == 4
+        mine = values(result, "efficient_mprt")
+    spec = parse_backbone("synthetic_gap")
+    trained, drawn = load_backbone(spec), load_backbone(spec, redrawn=True)
+    assert trained.facts.sha256 != drawn.facts.sha256
+    assert replace(trained.facts, sha256="") == replace(drawn.facts, sha256="")
+    with small_session(folder, "efficient_mprt") as (session, _):
+        assert values(session.evaluate(unit), "efficient_mprt") == mine
+    assert {value for (cell, _), value in mine.items() if METHODS[cell - 1] == "fakecam"} == {0.0}
+    assert len({value for (cell, _), value in mine.items() if METHODS[cell - 1] == "gradcam"}) == 4

@@ -8,33 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator.backbones import parse_backbone
 from evaluator.catalog import method
+from evaluator.execution.stages import Head, optional_forwards
 from evaluator.measuring.imputation import NOISE, impute
 from evaluator.measuring.optional_metrics import MapProbe, ProbedImages, measured
 from evaluator.measuring.pipeline import Batch
 from evaluator.measuring.saliency import MapOfImage, saliency_of
-from evaluator.records import StoredMap
-from tests.agreement import keys_of, small_bench
+from evaluator.metrics import all_metrics
+from evaluator.plan import RunPlan
+from tests.agreement import evaluated, keys_of, probed, small_bench, stored
 from tests.evaluator.measuring.test_imputation import slow
-from tests.networks import SIDE, Bench, bench, gap_network, normalising, random_images
-
-
-def stored(made: Bench, images: Tensor, spec: str) -> list[MapOfImage]:
-    scores = made.pipeline.rows(Batch(images, keys_of(len(images))), [method(spec)])[
-        method(spec).name
-    ]
-    return [
-        MapOfImage(
-            place,
-            spec,
-            StoredMap(scores.target[place], scores.y[place], scores.o[place], scores.maps[place]),
-        )
-        for place in range(len(images))
-    ]
-
-
-def probed(made: Bench, images: Tensor) -> ProbedImages:
-    return ProbedImages(made.network, made.pipeline, images, keys_of(len(images)))
+from tests.networks import NETWORKS, SIDE, Bench, bench, gap_network, normalising, random_images
 
 
 def holes(count: int, masks: int) -> Tensor:
@@ -155,3 +140,87 @@ def test_methods_that_cannot_see_the_class_have_no_sensitivity() -> None:
     assert value["eigencam"] == pytest.approx([0.0] * 3, abs=1e-9)
     assert value["fakecam"] == pytest.approx([0.0] * 3, abs=1e-9)
     assert min(value["gradcam"]) > 0.01
+
+
+ASKING = sorted(
+    key
+    for key, metric in all_metrics().items()
+    if metric.pixels and not metric.curve and not metric.of
+)
+
+
+def declared(made: Bench, maps: list[MapOfImage], keys: list[str]) -> float:
+    facts = made.network.backbone.facts
+    plan = RunPlan("data", (parse_backbone("resnet18"),), ("gradcam",), tuple(keys))
+    wanted = [(spec, key, 3) for spec in {one.method: 0 for one in maps} for key in keys]
+    return optional_forwards(plan, Head(facts.channels, facts.gap_linear), wanted)
+
+
+@pytest.mark.parametrize("network", ["gap", "vgg-like"])
+@pytest.mark.parametrize(
+    ("methods", "keys"),
+    [
+        *((["gradcam"], [key]) for key in ASKING),
+        (["scorecam"], ["efficient_mprt"]),
+        (["gradcam", "layercam"], ["average_sensitivity", "max_sensitivity", "efficient_mprt"]),
+        (["smoothgradcampp", "fakecam"], ASKING),
+    ],
+)
+def test_forwards_declared_are_those_counted(
+    network: str, methods: list[str], keys: list[str]
+) -> None:
+    made, redrawn = bench(NETWORKS[network]()), bench(NETWORKS[network]())
+    images = random_images(3)
+    maps = [one for spec in methods for one in stored(made, images, spec)]
+    asked = probed(made, images, redrawn)
+    before = made.network.forwards
+    for key in keys:
+        assert len(measured(key, maps, made.network, probed=asked)) == len(maps)
+    counted, told = made.network.forwards - before, declared(made, maps, keys)
+    if "scorecam" in methods:  # of K channels, those that are not constant are masked
+        assert 0 < counted <= told
+    else:
+        assert counted == told > 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_versions_of_images_fill_batches_across_maps(batch_size: int) -> None:
+    made, images = bench(gap_network()), random_images(3, seed=1)
+    made.network.batch_sizes["fp32"] = batch_size
+    maps = stored(made, images, "gradcam")
+    probe = MapProbe(probed(made, images), [maps[2], maps[0]])
+    shares = torch.tensor([1.0, 0.5, 0.1, 0.0])
+    before = made.network.forwards
+
+    def darker(place: int, first: int, last: int) -> Tensor:
+        assert 0 <= first < last <= 4
+        return probe.images[place] * shares[first:last, None, None, None]
+
+    found = probe.confidence(darker, 4)
+    assert made.network.forwards - before == 8
+    for row, one in zip(found, (maps[2], maps[0]), strict=True):
+        seen = images[one.image] * shares[:, None, None, None]
+        logits = made.network.forward(seen, channel_scoring=False).logits
+        expected = made.network.confidence(logits, torch.full((4,), one.stored.target))
+        assert row.tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    assert found[:, 3].tolist() == pytest.approx(probe.baseline_confidence().tolist(), abs=1e-6)
+
+
+def test_altered_images_are_explained_for_the_stored_class_once_for_all_who_ask() -> None:
+    made, images = small_bench("vgg-like"), random_images(3, seed=4)
+    maps = [
+        one._replace(stored=one.stored._replace(target=target))
+        for one, target in zip(stored(made, images, "gradcam"), (4, 7, 1), strict=True)
+    ]
+    asked = probed(made, images)
+    before = made.network.forwards
+    found = MapProbe(asked, maps).explained(lambda x, noise: x / 2 + noise, "half", 0).pixels()
+    again = MapProbe(asked, maps[1:]).explained(lambda x, noise: x / 2 + noise, "half", 0)
+    assert made.network.forwards - before == 3
+    assert torch.equal(again.pixels(), found[1:])
+    halved = images / 2 + asked.uniform("half", 0)
+    scores = evaluated(made, halved, "gradcam", torch.tensor([4, 7, 1]))
+    other = [
+        one._replace(stored=one.stored._replace(values=scores.maps[one.image])) for one in maps
+    ]
+    assert (found - saliency_of(other, made.network).pixels()).abs().max() < 1e-6

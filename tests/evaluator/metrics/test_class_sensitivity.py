@@ -11,19 +11,17 @@ from torch import Tensor
 from evaluator.measuring.saliency import Saliency
 from evaluator.metrics.base import Explained
 from evaluator.metrics.class_sensitivity import measure
+from tests.localisation import Unasked
 
 
 @dataclass
-class Other:
+class Other(Unasked):
     """A network that gives these maps for the least likely class."""
 
     maps: Tensor
 
     def least_likely(self) -> Saliency:
         return Saliency(self.maps, *self.maps.shape[1:])
-
-    def without(self, missing: Tensor) -> Tensor:
-        raise AssertionError("no pixel is taken out")
 
 
 def sensitivity(maps: list[list[float]], others: list[list[float]]) -> list[float]:

@@ -58,6 +58,24 @@ def test_images_and_masks_are_those_of_the_plan(tmp_path: Path) -> None:
         assert entry == json.loads(json.dumps(scene(0, index).to_dict()))
 
 
+def test_the_evidence_of_the_world_marks_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    wanted = DataSet(tmp_path / "marks", 0, 64, "marks")
+    assert list(write_images(wanted, 3)) == [1, 2, 3]
+    plan = json.loads((tmp_path / "marks/plan.json").read_text())
+    assert plan["world"] == "marks"
+    for index, entry in enumerate(plan["images"]):
+        name, picture = f"{entry['class']}/{index:06}.png", draw(scene(0, index, "marks"), 64)
+        for folder, mask in (("masks", picture.mask), ("evidence", picture.evidence)):
+            read = np.asarray(Image.open(tmp_path / "marks" / folder / name))
+            assert np.array_equal(read, mask * 255)
+        assert entry["mark"]["outline"] == entry["class"]
+    with pytest.raises(Mismatch, match="world marks, asked for shapes"):
+        written(tmp_path / "marks", 3)
+    written(tmp_path / "shapes", 3)
+    assert not (tmp_path / "shapes/evidence").exists()
+    assert "world" not in json.loads((tmp_path / "shapes/plan.json").read_text())
+
+
 def test_the_class_folders_are_the_labels(tmp_path: Path) -> None:
     written(tmp_path, 20)
     manifest = find_images(tmp_path / "images", seed=0)

@@ -32,9 +32,19 @@ def test_the_command_writes_images_masks_and_plan_and_says_what_to_type_next(
     assert files(tmp_path / "again") == found
 
 
+def test_the_world_of_marks_is_judged_by_its_evidence(tmp_path: Path) -> None:
+    done = typed("synth", str(tmp_path / "marks"), "-n", "4", "--world", "marks")
+    assert done.exit_code == 0, done.stderr
+    folders = {name.split("/")[0] for name in files(tmp_path / "marks")}
+    assert folders == {"images", "masks", "evidence", "plan.json"}
+    assert f"--truth {tmp_path}/marks/evidence -b synthetic_cnn_marks " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (["--world", "mark"], 2, "unknown world 'mark'"),
+        (["--world", "marks"], 4, "world shapes, asked for marks"),
         (["--images", "0"], 2, "images"),
         (["--seed", "-1"], 2, "seed"),
         (["--side", "8"], 2, "side"),

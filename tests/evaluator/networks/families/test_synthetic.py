@@ -11,9 +11,17 @@ from evaluator.backbones import known_backbone, known_backbones, local_weights, 
 from evaluator.errors import BackboneUnavailable
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.synthetic.scene import CLASSES
-from evaluator.synthetic.train import MEAN, SIDE, STD, TARGET_LAYER, UNSEEN_SEED, examples
+from evaluator.synthetic.train import (
+    MEAN,
+    SIDE,
+    STD,
+    TARGET_LAYER,
+    UNSEEN_SEED,
+    examples,
+    world_of,
+)
 
-NAMES = ("synthetic_cnn", "synthetic_gap")
+NAMES = ("synthetic_cnn", "synthetic_gap", "synthetic_cnn_marks", "synthetic_gap_marks")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,8 +42,8 @@ def test_loaded_it_knows_the_images(name: str) -> None:
     facts = backbone.facts
     assert facts.classes == CLASSES
     assert (facts.channels, facts.height, facts.width) == (48, 8, 8)
-    assert facts.gap_linear == known_backbone(name).gap_linear == (name == "synthetic_gap")
-    given = examples(UNSEEN_SEED, 60)
+    assert facts.gap_linear == known_backbone(name).gap_linear == name.startswith("synthetic_gap")
+    given = examples(UNSEEN_SEED, 60, world=world_of(name))
     with torch.no_grad():
         found = backbone.logits(backbone.trunk(given.images)).argmax(1)
     assert (found == given.labels).double().mean() > 0.9
