@@ -66,6 +66,8 @@ class RunPlan:
     pointing_margin: int = 15
     road_removal: str = "rank"
     road_noise: str = "pixels"
+    masking: str = "normalised"
+    removed: str = "zero"
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -91,8 +93,8 @@ class RunPlan:
         concerned = {option.heading for option in self.options()}
         said: dict[str, list[str]] = {}
         for option in PROTOCOL.values():
-            if option.heading and option.heading in concerned:
-                words = option.note(getattr(self, option.name))
+            words = option.note(getattr(self, option.name)) if option.heading in concerned else ""
+            if option.heading and words:
                 said.setdefault(option.heading, []).append(words)
         return {heading: ", ".join(words) for heading, words in said.items()}
 
@@ -228,7 +230,8 @@ class ProtocolOption:
         hint: what to type where a value is not taken.
         extendable: whether a later request on the same file may change it.
         concerns: the metrics that depend on it, all or none or some.
-        heading, note: what is said of a value where one of the heading's options is of concern.
+        heading, note: what is said of a value where one of the heading's options is of concern;
+            nothing where the note is empty.
     """
 
     name: str
@@ -345,6 +348,21 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             heading="curves", note="insertion starts from {}".format,
         ),
         ProtocolOption(
+            "removed", "What pixels become that deletion takes away: zero, black or blur.",
+            choices=("zero", "black", "blur"),
+            concerns=lambda metric: metric.curve and metric.key != "insertion",
+            heading="curves",
+            note={"zero": "", "black": "removed pixels become black",
+                  "blur": "removed pixels are blurred"}.__getitem__,
+        ),
+        ProtocolOption(
+            "masking", "What the map is multiplied with: normalised, or pixels (to black).",
+            choices=("normalised", "pixels"),
+            concerns=lambda metric: not (metric.pixels or metric.truth),
+            heading="masking",
+            note={"normalised": "", "pixels": "before normalisation, to black"}.__getitem__,
+        ),
+        ProtocolOption(
             "until", "Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
             str, "RULE", "Images", extendable=True,
         ),
@@ -426,10 +444,10 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
     """Hash of everything that makes two cells the same measurement.
 
     Weights, layer, method with options, preprocessing, target, seed, precision. Options that
-    version 1 did not have (other sides, code of the user's by the hash of its source) are added
-    only where they are given, so that its cells keep their identity; so is what a network of
-    torchvision is shown, where earlier versions showed it something else. A method that has another
-    name now (``todays_names``) is hashed by its former one.
+    version 1 did not have (other sides, code of the user's by the hash of its source, another
+    masking) are added only where they are given, so that its cells keep their identity; so is what
+    a network of torchvision is shown, where earlier versions showed it something else. A
+    method that has another name now (``todays_names``) is hashed by its former one.
     """
     parts: list[object] = [
         loaded.sha256,
@@ -453,6 +471,8 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
         beyond["preprocessing"] = asdict(loaded.preprocessing)
     if loaded.transform_input and spec.weights != DEFAULT_WEIGHTS:
         beyond["transform_input"] = True
+    if plan.masking != RunPlan.masking:
+        beyond["masking"] = plan.masking
     if beyond:
         parts.append(beyond)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
