@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from camtui import payloads
 from camtui.compare import Comparison
 from camtui.judging import Judgement
+from camtui.ranks import ProtocolRun, Ranking
 from camtui.status import RunStatus
 
 
@@ -31,6 +32,14 @@ class JudgementsPayload(TypedDict, closed=True):
     draws: Annotated[int, Field(ge=1, description="of the bootstrap over images")]
     seed: payloads.Count
     backbones: list[Judgement]
+
+
+class RanksPayload(TypedDict, closed=True):
+    """camtui ranks RUN RUN --json."""
+
+    schema_version: Literal[1]
+    runs: list[ProtocolRun]
+    rankings: list[Ranking]
 
 
 PAYLOADS: dict[str, Any] = {
@@ -55,6 +64,7 @@ PAYLOADS: dict[str, Any] = {
     "methods": payloads.MethodsPayload,
     "metrics": payloads.MetricsPayload,
     "new": payloads.NewFilesPayload,
+    "ranks": RanksPayload,
     "show": payloads.ShownRunPayload,
     "status": Annotated[
         RunStatus,

@@ -90,11 +90,11 @@ class RunPlan:
 
     def notes(self) -> dict[str, str]:
         """How the metrics are measured: ``curves`` → ``28 steps, insertion starts from zero``."""
-        concerned = {option.heading for option in self.options()}
+        concerned = {option.heading for option in self.options() if option.heading}
         said: dict[str, list[str]] = {}
         for option in PROTOCOL.values():
             words = option.note(getattr(self, option.name)) if option.heading in concerned else ""
-            if option.heading and words:
+            if words:
                 said.setdefault(option.heading, []).append(words)
         return {heading: ", ".join(words) for heading, words in said.items()}
 

@@ -355,6 +355,7 @@ READING: dict[str, tuple[str, ...]] = {
     "show": ("show", "photos"),
     "compare": ("compare", "photos", "photos"),
     "judge": ("judge", "photos"),
+    "ranks": ("ranks", "photos", "photos"),
     "export": ("export", "photos"),
     "report": ("report", "photos", "-o", "{tmp}/r.html"),
     "figure": ("figure", "photos", "ranks", "-o", "{tmp}/f.svg"),

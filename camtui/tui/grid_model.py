@@ -294,6 +294,7 @@ def _long(snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperVa
         TableColumn("method", "method", width=_NAME_WIDTH, numeric=False),
         TableColumn("backbone", "backbone", width=12, numeric=False),
         TableColumn("n", "n", width=6),
+        TableColumn("failed", "failed", width=6),
         *(TableColumn(key, text.header(key), width=8) for key in metrics),
     ]
     lines = []
@@ -301,7 +302,8 @@ def _long(snapshot: Snapshot, options: GridOptions, marks: Marks, paper: PaperVa
         cell = found.cell
         fields = [Field(printable(cell.method), "strong"), Field(printable(cell.backbone))]
         n = f"{'~' if found.partial else ''}{short_count(found.summary.n)}"
-        fields.append(Field(n, "dim"))
+        failed = found.summary.failed
+        fields += [Field(n, "dim"), Field(short_count(failed), "error" if failed else "dim")]
         for key in metrics:
             fields.append(_field(found, replace(options, metric=key), marks, paper, wide=False))
         lines.append(Line((cell.backbone, cell.method), tuple(fields)))

@@ -266,3 +266,20 @@ async def test_ties_come_though_the_first_test_is_slow(
         await tester.until(
             lambda: sum(text.endswith("=") for row in tester.cells() for text in row) >= 3
         )
+
+
+async def test_the_long_table_counts_the_failed_images(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("v")
+        place = [column.key for column in tester.table()._columns].index("failed")
+        assert {row[place] for row in tester.cells()} == {"1"}
+        print(tester.text())
+        for keys in (("left",), ("left", "left")):
+            await tester.press(*keys)
+            print(tester.table().cursor)
+            await tester.press("s")
+            print(
+                grid(tester).options.order, repr(grid(tester).options.column), tester.part("hint")
+            )
+            print([row[:5] for row in tester.cells()][:3])
+            await tester.press("s", "s")
