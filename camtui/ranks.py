@@ -7,7 +7,7 @@ number: in how many runs a method is better, worse or tied, and by which choice 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ from camtui.compare import Verdict
 from camtui.format.cells import CellView, cell_views
 from evaluator.errors import Mismatch, NotFound, UsageError
 from evaluator.metrics.base import Metric
-from evaluator.plan import PROTOCOL, RunPlan
+from evaluator.plan import PROTOCOL, RunPlan, options_of
 from evaluator.statistics import holm_separated
 from evaluator.text import printable
 
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from camtui.payloads import Count, MetricKey, Share
     from evaluator.store.reader import RunReader
 
-CHOICES = (
-    *("masking", "removed", "target", "resize", "layer", "curve_steps", "insertion_start"),
-    *("road_removal", "road_noise", "precision"),
-)
+CHOICES = tuple(name for name, option in PROTOCOL.items() if option.concerns or name == "layer")
 """Choices of the protocol in which the runs may differ."""
 
 
@@ -260,6 +257,7 @@ def _ranking(
     averages = [
         [mean.value for method in shown if (mean := one[method].mean(metric.key))] for one in views
     ]
+    concerned = {"layer", *(option.name for option in options_of([metric]))}
     ranks = [ranked([-metric.sign * value for value in one]) for one in averages]
     verdicts = [
         _verdicts(metric, reader, [one[method] for method in shown])
@@ -276,7 +274,7 @@ def _ranking(
             for at, method in enumerate(shown)
         ),
         tuple(
-            _pair(shown[a], shown[b], [one[a, b] for one in verdicts], runs)
+            _pair(shown[a], shown[b], [one[a, b] for one in verdicts], runs, concerned)
             for a, b in combinations(range(len(shown)), 2)
         ),
         tuple(method for method in asked if method not in shown),
@@ -310,11 +308,18 @@ def _verdicts(
 
 
 def _pair(
-    first: str, second: str, verdicts: Sequence[Verdict], runs: Sequence[ProtocolRun]
+    first: str,
+    second: str,
+    verdicts: Sequence[Verdict],
+    runs: Sequence[ProtocolRun],
+    concerned: Set[str],
 ) -> RankedPair:
+    """Count a pair's verdicts, and tell which of the choices that its metric depends on flip it."""
     changed = {
         frozenset(
-            name for name in runs[a].choices if runs[a].choices[name] != runs[b].choices[name]
+            name
+            for name, value in runs[a].choices.items()
+            if name in concerned and value != runs[b].choices[name]
         )
         for a, b in combinations(range(len(runs)), 2)
         if {verdicts[a], verdicts[b]} == {"better", "worse"}

@@ -147,6 +147,28 @@ def test_which_choice_turns_a_pair_round(readers: list[RunReader]) -> None:
     assert all(not one.flipped_by for one in steady)
 
 
+def test_a_choice_that_a_metric_does_not_depend_on_flips_nothing_in_it(tmp_path: Path) -> None:
+    """Masking and removed state change at once; ADCC is of no removed state."""
+    protocols = {"usual": (0.3, {}), "other": (-0.3, {"masking": "pixels", "removed": "blur"})}
+    both = [
+        RunReader(
+            make_run(
+                tmp_path / f"{name}.db",
+                images=200,
+                methods=("scorecam", "eigencam"),
+                backbones=["resnet18"],
+                shift=shift,
+                plan=plan,
+            )
+        )
+        for name, (shift, plan) in protocols.items()
+    ]
+    found = ranks(both, "adcc")
+    assert found.runs[1].choices == {"removed": "blur", "masking": "pixels"}
+    (pair,) = found.rankings[0].pairs
+    assert (pair.better, pair.worse, pair.flipped_by) == (1, 1, ("masking",))
+
+
 def test_methods_without_a_number_in_some_run_are_named(tmp_path: Path) -> None:
     partial = {"resnet18/scorecam": 0}
     both = [run(tmp_path, "usual"), run(tmp_path, "pixels", partial=partial)]
