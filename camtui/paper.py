@@ -223,6 +223,10 @@ def _other_protocol(plan: RunPlan, used: Set[str], views: Sequence[CellView]) ->
             f"short side resized to {plan.resize} before the crop; the "
             f"released code resizes to {SHORT_SIDE}"
         )
+    if plan.masking != "normalised":
+        yield "explanation maps are masked before normalisation; the released code masks after it"
+    if plan.removed != "zero":
+        yield f"pixels that deletion takes away become {plan.removed}; the released code's, zero"
     if plan.target != "predicted":
         yield "the label is explained; the released code explains the predicted class"
     if plan.precision != "fp32":

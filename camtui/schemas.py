@@ -16,6 +16,7 @@ from camtui.judging import Judgement
 
 if TYPE_CHECKING:
     from camtui.compare import Comparison
+    from camtui.ranks import ProtocolRun, Ranking
     from camtui.status import RunStatus
 
 
@@ -34,6 +35,14 @@ class JudgementsPayload(TypedDict, closed=True):
     draws: Annotated[int, Field(ge=1, description="of the bootstrap over images")]
     seed: payloads.Count
     backbones: list[Judgement]
+
+
+class RanksPayload(TypedDict, closed=True):
+    """camtui ranks RUN RUN --json."""
+
+    schema_version: Literal[1]
+    runs: list[ProtocolRun]
+    rankings: list[Ranking]
 
 
 PAYLOADS: dict[str, Any] = {
@@ -58,6 +67,7 @@ PAYLOADS: dict[str, Any] = {
     "methods": payloads.MethodsPayload,
     "metrics": payloads.MetricsPayload,
     "new": payloads.NewFilesPayload,
+    "ranks": RanksPayload,
     "show": payloads.ShownRunPayload,
     "status": Annotated[
         "RunStatus",
@@ -69,7 +79,11 @@ PAYLOADS: dict[str, Any] = {
 """Name of a schema → type of the payload."""
 
 
-_RECORDS = {"compare": ("camtui.compare:Comparison",), "status": ("camtui.status:RunStatus",)}
+_RECORDS = {
+    "compare": ("camtui.compare:Comparison",),
+    "ranks": ("camtui.ranks:ProtocolRun", "camtui.ranks:Ranking"),
+    "status": ("camtui.status:RunStatus",),
+}
 """Records that are imported only for the schema that asks for them."""
 
 

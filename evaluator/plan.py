@@ -67,6 +67,8 @@ class RunPlan:
     pointing_margin: int = 15
     road_removal: str = "rank"
     road_noise: str = "pixels"
+    masking: str = "normalised"
+    removed: str = "zero"
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -89,11 +91,11 @@ class RunPlan:
 
     def notes(self) -> dict[str, str]:
         """How the metrics are measured: ``curves`` → ``28 steps, insertion starts from zero``."""
-        concerned = {option.heading for option in self.options()}
+        concerned = {option.heading for option in self.options() if option.heading}
         said: dict[str, list[str]] = {}
         for option in PROTOCOL.values():
-            if option.heading and option.heading in concerned:
-                words = option.note(getattr(self, option.name))
+            words = option.note(getattr(self, option.name)) if option.heading in concerned else ""
+            if words:
                 said.setdefault(option.heading, []).append(words)
         return {heading: ", ".join(words) for heading, words in said.items()}
 
@@ -229,7 +231,8 @@ class ProtocolOption:
         hint: what to type where a value is not taken.
         extendable: whether a later request on the same file may change it.
         concerns: the metrics that depend on it, all or none or some.
-        heading, note: what is said of a value where one of the heading's options is of concern.
+        heading, note: what is said of a value where one of the heading's options is of concern;
+            nothing where the note is empty.
     """
 
     name: str
@@ -347,6 +350,21 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             heading="curves", note="insertion starts from {}".format,
         ),
         ProtocolOption(
+            "removed", "What pixels become that deletion takes away: zero, black or blur.",
+            choices=("zero", "black", "blur"),
+            concerns=lambda metric: metric.curve and metric.key != "insertion",
+            heading="curves",
+            note={"zero": "", "black": "removed pixels become black",
+                  "blur": "removed pixels are blurred"}.__getitem__,
+        ),
+        ProtocolOption(
+            "masking", "What the map is multiplied with: normalised, or pixels (to black).",
+            choices=("normalised", "pixels"),
+            concerns=lambda metric: not (metric.pixels or metric.truth),
+            heading="masking",
+            note={"normalised": "", "pixels": "before normalisation, to black"}.__getitem__,
+        ),
+        ProtocolOption(
             "until", "Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
             str, "RULE", "Images", extendable=True,
         ),
@@ -428,10 +446,10 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
     """Hash of everything that makes two cells the same measurement.
 
     Weights, layer, method with options, preprocessing, target, seed, precision. Options that
-    version 1 did not have (other sides, code of the user's by the hash of its source) are added
-    only where they are given, so that its cells keep their identity; so is what a network of
-    torchvision is shown, where earlier versions showed it something else. A method that has another
-    name now (``todays_names``) is hashed by its former one.
+    version 1 did not have (other sides, code of the user's by the hash of its source, another
+    masking) are added only where they are given, so that its cells keep their identity; so is what
+    a network of torchvision is shown, where earlier versions showed it something else. A
+    method that has another name now (``todays_names``) is hashed by its former one.
     """
     parts: list[object] = [
         loaded.sha256,
@@ -455,6 +473,8 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
         beyond["preprocessing"] = asdict(loaded.preprocessing)
     if loaded.transform_input and spec.weights != DEFAULT_WEIGHTS:
         beyond["transform_input"] = True
+    if plan.masking != RunPlan.masking:
+        beyond["masking"] = plan.masking
     if beyond:
         parts.append(beyond)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

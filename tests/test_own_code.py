@@ -322,6 +322,7 @@ errors photos
 show photos
 compare photos photos
 judge photos
+ranks photos photos
 export photos
 report photos -o {out}/r.html
 figure photos ranks -o {out}/f.svg

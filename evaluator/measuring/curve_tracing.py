@@ -16,7 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from evaluator.catalog import formula as formula_of
 from evaluator.measuring.method_calls import call_metric
-from evaluator.measuring.saliency import MapOfImage, saliency_of
+from evaluator.measuring.saliency import MapOfImage, black_of, saliency_of
 from evaluator.metrics.curves import Frame, area_under_curve, inner_steps
 from evaluator.networks.device import to_device
 from evaluator.networks.network import Network
@@ -44,11 +44,16 @@ class CurveTracer:
     Args:
         steps: S, the number of equal steps.
         insertion_start: ``zero``, ``blur`` or ``blur-torchvision``, see ``blurred``.
+        removed: what pixels become that the other curves take away: ``zero``, ``black`` or
+            ``blur``.
     """
 
-    def __init__(self, network: Network, *, steps: int, insertion_start: str) -> None:
+    def __init__(
+        self, network: Network, *, steps: int, insertion_start: str, removed: str = "zero"
+    ) -> None:
         self._network = network
         self._insertion_start = insertion_start
+        self._removed = removed
         self._pixels = torch.tensor(
             [step.pixels for step in inner_steps(network.side**2, steps)], device=network.device
         )
@@ -100,8 +105,9 @@ class CurveTracer:
     def _curves(self, metric: str, images: Tensor, maps: _Distinct) -> Tensor:
         """``[P, S + 1]``, float64."""
         formula = formula_of(metric)
-        if metric == "insertion" and self._insertion_start != "zero":
-            start = blurred(images, self._insertion_start)
+        state = self._insertion_start if metric == "insertion" else self._removed
+        if state != "zero":
+            start = self._empty(images, state)
             logits = self._network.observe(len(start), lambda first, last: start[first:last]).logits
             empty = self._network.confidence(
                 logits[to_device(torch.tensor(maps.images), logits.device)], maps.targets
@@ -112,6 +118,12 @@ class CurveTracer:
         inner = self._inner(partial(call_metric, metric, formula.frame), images, start, maps)
         first, last = call_metric(metric, formula.ends, maps.whole, empty)
         return torch.cat([first[:, None], inner, last[:, None]], 1)
+
+    def _empty(self, images: Tensor, state: str) -> Tensor:
+        """What images become where nothing is shown of them, ``[B, channels, H, W]``."""
+        if state == "black":
+            return black_of(self._network).expand_as(images)
+        return blurred(images, state)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:
         """Measure the confidence at every inner step of every map, ``[P, S − 1]``.
@@ -151,7 +163,7 @@ is cut at four of these.
 
 
 def blurred(images: Tensor, start: str) -> Tensor:
-    """Blur images, ``[n, channels, H, W]``, normalised: the state that insertion starts from.
+    """Blur images, ``[n, channels, H, W]``, normalised: with nothing shown, or all removed.
 
     Args:
         start: ``blur``: as RISE does (Petsiuk et al., BMVC 2018; ``rise_kernel``), with zeros

@@ -33,7 +33,7 @@ from evaluator.measuring.method_calls import (
     check_untouched,
     is_own,
 )
-from evaluator.measuring.saliency import Saliency, low_map, masked
+from evaluator.measuring.saliency import Saliency, black_of, low_map, masked
 from evaluator.measuring.views import BatchView
 from evaluator.methods.base import FixedMap, Method
 from evaluator.metrics.adcc import adcc
@@ -131,12 +131,19 @@ class Pipeline:
         method_timeout: seconds without a forward pass that a method which is not camtui's own may
             take; 0 for no limit.
         noise: where noise comes from; drawn when it is asked for, unless given.
+        masking: ``normalised`` or ``pixels``, see ``plan.RunPlan``.
     """
 
     def __init__(
-        self, network: Network, *, method_timeout: float = 0.0, noise: Noise | None = None
+        self,
+        network: Network,
+        *,
+        method_timeout: float = 0.0,
+        noise: Noise | None = None,
+        masking: str = "normalised",
     ) -> None:
         self.network = network
+        self._black = black_of(network) if masking == "pixels" else None
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
@@ -237,7 +244,8 @@ class Pipeline:
             for place, found in enumerate(maps):
                 first, last = max(start - place * count, 0), min(stop - place * count, count)
                 if first < last:
-                    parts.append(masked(images[first:last], found.saliency.part(first, last)))
+                    some = found.saliency.part(first, last)
+                    parts.append(masked(images[first:last], some, self._black))
             return parts[0] if len(parts) == 1 else torch.cat(parts)
 
         observed = self.network.observe(len(maps) * count, explanation_maps)
@@ -249,7 +257,7 @@ class Pipeline:
         """The masked pass of one method as a method sees it, with the targets of the clean one."""
         return BatchView(
             self.network,
-            lambda: masked(batch.images, saliency),
+            lambda: masked(batch.images, saliency, self._black),
             masked_pass,
             view.targets,
             [on_explanation(key) for key in batch.noise_keys],

@@ -192,9 +192,23 @@ class Saliency:
         return _weights(w, self._size[1], device), _weights(h, self._size[0], device)
 
 
-def masked(images: Tensor, saliency: Saliency) -> Tensor:
-    """Make the explanation maps ``e = x ⊙ U`` in normalised space, ``[n, 3, H, W]``."""
-    return images * saliency.pixels()[:, None]
+def masked(images: Tensor, saliency: Saliency, black: Tensor | None = None) -> Tensor:
+    """Make the explanation maps ``e = x ⊙ U`` in normalised space, ``[n, channels, H, W]``.
+
+    Args:
+        black: ``black_of`` the network, to multiply the pixels before they are normalised, as the
+            code of Opti-CAM (Zhang et al., 2023) and of others does: what is removed becomes black,
+            not the mean, ``e = x ⊙ U + black ⊙ (1 − U)``.
+    """
+    kept = saliency.pixels()[:, None]
+    return images * kept if black is None else images * kept + black * (1 - kept)
+
+
+def black_of(network: Network) -> Tensor:
+    """A black pixel as the network sees it, ``−mean / std``, ``[1, channels, 1, 1]``."""
+    seen = network.backbone.facts.preprocessing
+    values = [-mean / std for mean, std in zip(seen.mean, seen.std, strict=True)]
+    return to_device(torch.tensor(values)[None, :, None, None], network.device)
 
 
 class _Weights(NamedTuple):

@@ -234,11 +234,17 @@ class EvaluationSession:
             self._wanted[position] = backbone.facts.preprocessing
             self._choose_batch_sizes(position, network)
             tracer = CurveTracer(
-                network, steps=self._plan.curve_steps, insertion_start=self._plan.insertion_start
+                network,
+                steps=self._plan.curve_steps,
+                insertion_start=self._plan.insertion_start,
+                removed=self._plan.removed,
             )
             normalise = Normaliser(backbone.facts.preprocessing, self._device)
             pipeline = Pipeline(
-                network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
+                network,
+                method_timeout=self._settings.hang_seconds / 2,
+                noise=self._noise,
+                masking=self._plan.masking,
             )
             optional_metrics = OptionalMetrics(
                 network, pipeline, self._plan, self._truths, partial(self._redrawn, position)

@@ -23,13 +23,15 @@ METRIC = Metric(
 def frame(images: Tensor, empty: Tensor, ranks: Tensor, pixels: Tensor) -> Tensor:
     """Remove the most salient pixels of images.
 
-    Petsiuk et al., BMVC 2018, arXiv:1806.07421. The removed state is zero in normalised space.
+    Petsiuk et al., BMVC 2018, arXiv:1806.07421. The removed state is zero in normalised space,
+    the mean colour; ``--removed black`` or ``blur`` (RISE's kernel) are what others take.
     RISE's code steps 224 pixels at a time (224 steps); the ADCC paper does not say, and its
     released code takes 1792 (28 steps), the default here.
 
     Args:
         images: ``x``, ``[n, 3, H, W]``, normalised; here and below, one of them stands for n.
-        empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros, ``[n, 1, 1, 1]``.
+        empty: ``[n, 3, H, W]``, what a removed pixel becomes: zeros, ``[n, 1, 1, 1]``, black or
+            the blurred image.
         ranks: ``[n, H, W]``, ``Saliency.ranks``.
         pixels: ``[n]``, how many are removed.
 

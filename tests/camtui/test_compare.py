@@ -98,6 +98,7 @@ def test_cells_that_only_one_has(tmp_path: Path) -> None:
         ({"resize": 256}, "resize: 224 → 256"),
         ({"target": "label"}, "target: predicted → label"),
         ({"precision": "bf16"}, "bf16"),
+        ({"masking": "pixels"}, "masking: normalised → pixels"),
     ],
 )
 def test_other_protocols_are_refused_unless_forced(
@@ -122,6 +123,13 @@ def test_steps_of_curves_matter_to_curves_only(tmp_path: Path) -> None:
     first, second = run(tmp_path, "a"), run(tmp_path, "b", plan={"curve_steps": 224})
     assert compare_runs(first, second, ADCC).cells
     with pytest.raises(Mismatch, match="curve-steps: 28 → 224"):
+        compare_runs(first, second, [all_metrics()["deletion"]])
+
+
+def test_what_pixels_become_matters_where_they_are_removed(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "a"), run(tmp_path, "b", plan={"removed": "blur"})
+    assert compare_runs(first, second, [*ADCC, all_metrics()["insertion"]]).cells
+    with pytest.raises(Mismatch, match="removed: zero → blur"):
         compare_runs(first, second, [all_metrics()["deletion"]])
 
 

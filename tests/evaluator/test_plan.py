@@ -174,9 +174,10 @@ def test_a_cell_is_what_its_numbers_depend_on() -> None:
         identity(replace(LOADED, preprocessing=Preprocessing(side=256))),
         identity(backbones=["resnet18:mean=0.5"]),
         identity(backbones=["resnet18:score=sigmoid"]),
+        identity(masking="pixels"),
     ]
     assert len({identity(), *others}) == len(others) + 1
-    assert identity() == identity(limit=3, data="/elsewhere")
+    assert identity() == identity(limit=3, data="/elsewhere", removed="black")
 
 
 def test_a_cell_of_version_1_is_the_same_cell() -> None:

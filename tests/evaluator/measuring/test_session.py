@@ -22,14 +22,17 @@ from evaluator.errors import RunFailed
 from evaluator.execution.request import DriverSettings
 from evaluator.images import find_images, planned_images
 from evaluator.interfaces import SessionSettings
+from evaluator.measuring.saliency import upsample
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.measuring.trial import trial_images
 from evaluator.methods import all_methods
 from evaluator.networks import batch_size_search
+from evaluator.networks.families.synthetic import Synthetic
 from evaluator.plan import RunPlan, applicable, validated, validated_plan
 from evaluator.records import ImageRef, Precision, Row, StoredMap, Unit
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.support import Run
+from tests.reference import fake_map, rise_blurred
 from tests.shared import SAMPLE, needs_sample
 
 METHODS = ("gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "fakecam")
@@ -420,13 +423,76 @@ def test_curves_of_one_map_do_not_depend_on_the_size_of_batches(session: Evaluat
     assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 
+def drawn(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """Pictures of some width and height: ``0.png`` …"""
+    folder.mkdir()
+    for place in range(count):
+        pixels = trial_images(1, seed=place)[0].clamp(-2, 2).mul(60).add(128).byte()
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize(size).save(folder / f"{place}.png")
+
+
+@pytest.mark.parametrize(
+    ("masking", "removed"), [("normalised", "black"), ("pixels", "blur"), ("pixels", "zero")]
+)
+def test_what_a_map_removes_from_a_picture(tmp_path: Path, masking: str, removed: str) -> None:
+    """Worked out from the bytes of the pictures, by the network alone."""
+    drawn(tmp_path / "data", 2, (64, 64))
+    plan = plan_of(
+        tmp_path / "data",
+        backbones=("synthetic_cnn",),
+        methods=("layercam", "fakecam"),
+        metrics=("deletion",),
+        curve_steps=2,
+        masking=masking,
+        removed=removed,
+    )
+    model = Synthetic().build(plan.backbones[0]).model.eval()
+    images = planned_images(plan).images
+    session = open_session(SessionSettings(plan, plan.data))
+    seen = session.load(0).preprocessing
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (seen.mean, seen.std))
+
+    def sees(image: Tensor, target: int) -> float:
+        with torch.no_grad():
+            return float(model(image[None])[0].double().softmax(0)[target])
+
+    rows = session.evaluate(unit(images, plan.methods)).rows
+    maps = {(row.cell, row.image): StoredMap(row.target, row.y, row.o, row.map) for row in rows}
+    asked = replace(unit(images, plan.methods), metrics=("deletion",), maps=maps)
+    areas = {(one.cell, one.image): one.value for one in session.evaluate(asked).measurements}
+    session.close()
+    assert len(rows) == len(areas) == 4
+    for row in rows:
+        with Image.open(tmp_path / "data" / f"{images[row.image].path.decode()}") as opened:
+            pixels = torch.from_numpy(np.array(opened)).permute(2, 0, 1) / 255
+        image = (pixels - mean) / std
+        kept = fake_map(64, 64)
+        if row.map is not None:
+            low = torch.frombuffer(bytearray(row.map), dtype=torch.float32)
+            side = int(len(low) ** 0.5)
+            kept = upsample(low.view(1, side, side), 64, 64)[0]
+        kept = kept.float()
+        masked = image * kept if masking == "normalised" else (pixels * kept - mean) / std
+        assert row.o == pytest.approx(sees(masked, row.target), abs=1e-5)
+        assert row.average_drop == pytest.approx(max(0, row.y - row.o) / row.y, abs=1e-9)
+        empty = {
+            "zero": torch.zeros_like(image),
+            "black": (0 - mean) / std + torch.zeros_like(image),
+            "blur": rise_blurred(image),
+        }[removed]
+        order = kept.double().flatten().argsort(descending=True, stable=True)
+        half = image.clone()
+        gone = order[: 64 * 64 // 2]
+        half.flatten(1)[:, gone] = empty.flatten(1)[:, gone]
+        points = [sees(one, row.target) for one in (image, half, empty)]
+        assert areas[row.cell, row.image] == pytest.approx(
+            points[0] / 4 + points[1] / 2 + points[2] / 4, abs=1e-5
+        )
+
+
 def test_two_workers_trace_the_curves_of_one(tmp_path: Path) -> None:
     """Two processes, one image in a forward, against one session with sixteen: the same maps."""
-    (tmp_path / "data").mkdir()
-    for place in range(4):
-        pixels = trial_images(1, seed=place)[0].clamp(-2, 2).mul(60).add(128).byte()
-        picture = Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize((72, 64))
-        picture.save(tmp_path / "data" / f"{place}.png")
+    drawn(tmp_path / "data", 4, (72, 64))
     metrics = ("deletion", "insertion")
     plan = plan_of(
         tmp_path / "data",

@@ -36,6 +36,7 @@ PRINTED = {
     "show": "show val",
     "compare": "compare val var",
     "judge": "judge judged",
+    "ranks": "ranks usual pixels",
     "compare-paper": "compare val --paper",
     "dry-run": "run --data data -b resnet18 -m gradcam --dry-run",
 }
@@ -46,6 +47,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("schemas")
     for name in ("val", "var"):
         make_run(folder / "runs" / f"{name}.db", methods=("fakecam", "gradcam"), images=6)
+    for name, masking in (("usual", "normalised"), ("pixels", "pixels")):
+        make_run(
+            folder / "runs" / f"{name}.db",
+            methods=("gradcam", "gradcampp"),
+            images=12,
+            plan={"masking": masking},
+        )
     judged_run(folder / "runs" / "judged.db", ordered(images=6)).close()
     make_data(folder / "data", 2)
     (folder / "runs" / "broken.db").write_text("no database")

@@ -56,6 +56,8 @@ def test_what_a_network_is_shown_is_said_where_it_is_not_the_usual() -> None:
         ({}, "imputation  pixels by rank, noise 0.01 in pixels"),
         ({"road_noise": "normalised"}, "as before   ROAD's noise after normalisation"),
         ({"insertion_start": "blur-torchvision"}, "insertion starts from blur-torchvision"),
+        ({"removed": "black"}, "28 steps, insertion starts from zero, removed pixels become black"),
+        ({"masking": "pixels"}, "masking     before normalisation, to black"),
     ],
 )
 def test_how_optional_metrics_were_measured(
