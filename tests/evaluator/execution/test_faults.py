@@ -166,6 +166,23 @@ def test_a_value_that_is_no_fraction_is_never_stored(new_run: NewRun, knobs: Kno
         assert {(f.image, f.reason) for f in reader.failures()} == {(2, "not-finite")}
 
 
+def test_an_error_of_the_driver_that_nobody_foresaw_is_told_and_the_run_goes_on(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    knobs(huge=[2])
+    run = new_run(5)
+    run.launch()
+    status = run.wait()
+    assert status.state == "failed"
+    assert status.message == "error: argument out of range"
+    assert "failed: error: argument out of range" in run.events()
+    assert "Traceback" in run.log()
+    knobs()
+    run.launch(plan=None)
+    assert run.wait().state == "complete"
+    check(run)
+
+
 @pytest.mark.long
 def test_a_hanging_worker_is_replaced(new_run: NewRun, knobs: Knobs) -> None:
     knobs(hangs=[1], kills_method="scorecam")
