@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from evaluator.errors import NotFound, UsageError
-from evaluator.store.files import lock_path
+from evaluator.store.files import is_run, lock_holder, lock_path, why_unreadable
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _installed(package: str) -> str:
 
 
 LAST = "@last"
-"""The run that was started or resumed most recently."""
+"""The run that was started or resumed most recently, of those that can be read."""
 
 _LONGEST, _MOST_BYTES = 100, 200
 """Characters of a run's name, and bytes that they take in a file system: its file, lock and log add
@@ -168,8 +168,8 @@ def find_run(ref: str = LAST) -> Path:
         runs = list_runs()
         if not runs:
             raise NotFound("there is no run yet", "camtui run --demo")
-        return runs[0]
-    if "/" in ref or (ref.endswith(".db") and Path(ref).is_file()):
+        return next(filter(_looks_like_a_run, runs), runs[0])
+    if "/" in ref or (ref.endswith(".db") and os.path.isfile(ref)):
         return _existing(Path(ref).expanduser())
     return _named(ref)
 
@@ -187,9 +187,16 @@ def open_run(ref: str = LAST) -> RunReader:
 
 
 def _existing(path: Path) -> Path:
-    if not path.is_file():
+    if not os.path.lexists(path) and why_unreadable(path) != "permission denied":
         raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
     return path.absolute()
+
+
+def _looks_like_a_run(path: Path) -> bool:
+    """Return whether a file is a run that can be opened, or one that is just being begun."""
+    if why_unreadable(path) not in ("", "empty"):
+        return False
+    return is_run(path) or lock_holder(path) is not None
 
 
 def _named(ref: str) -> Path:

@@ -2,16 +2,19 @@
 
 Plain arithmetic, no arrays. Sums are integers in units of 2⁻⁴⁰: addition is then associative, so
 that a table does not depend on the order in which workers finished, to the last digit. A value in
-[0, 1] is rounded by at most 5e-13; 8 million images fit 64 bits.
+[0, 1] is rounded by at most 5e-13; 8 million images fit 64 bits. Metrics of another range are
+summed by digits (``digits_of``), in a unit that fits the range.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations_with_replacement
-from math import exp, inf, lgamma, log1p, pi, sqrt
+from math import exp, frexp, inf, isqrt, lgamma, log1p, pi, sqrt
 from typing import NamedTuple, TypeVar
 
 UNIT = 2.0**-40
@@ -48,10 +51,73 @@ def quantise(value: float) -> int:
 
 
 class Sum(NamedTuple):
-    """n values and their total."""
+    """n values and their total; a fraction is exact."""
 
     n: int
-    total: float
+    total: float | Fraction
+
+
+_DIGIT = 32
+"""Bits of a digit: 2 billion images fit 64 bits."""
+
+_UNBOUNDED = -40
+"""Exponent of a range without an end, or with one so far that values lie anywhere within."""
+
+_DIGIT_KEY = re.compile(r"(-?[0-9]{1,4})([x^])([0-9]{1,3})")
+"""Of the sum of one digit: exponent, ``x`` of values or ``^`` of squares, place of the digit."""
+
+
+def exponent_of(low: float, high: float) -> int | None:
+    """The exponent e of a metric's range: it is summed by digits, in units of 2^(e − 40).
+
+    ``None`` of ranges within [−1, 1], of which 2⁻⁴⁰ is a small part: 64 bits hold their sums.
+    """
+    width = high - low
+    if low >= -1 and high <= 1 and width >= 2.0**-4:
+        return None
+    return min(frexp(width)[1], 0) if width <= 2.0**40 else _UNBOUNDED
+
+
+def digits_of(value: float, exponent: int) -> dict[str, int]:
+    """A value and its square as signed digits of base 2³², by the key under which each is summed.
+
+    The square is that of the rounded value, exactly: so is the variance then.
+    """
+    numerator, denominator = value.as_integer_ratio()
+    scaled = Fraction(numerator, denominator) * Fraction(2) ** (40 - exponent)
+    rounded = round(scaled)
+    found = {}
+    for power, number in (("x", rounded), ("^", rounded * rounded)):
+        sign, left, place = (1 if number >= 0 else -1), abs(number), 0
+        while left or not place:
+            left, digit = divmod(left, 2**_DIGIT)
+            found[f"{exponent}{power}{place}"] = sign * digit
+            place += 1
+    return found
+
+
+def digit_exponent(b: str) -> int | None:
+    """The exponent in the key of a digit's sum; ``None`` where ``b`` is of another sum."""
+    found = _DIGIT_KEY.fullmatch(b)
+    return int(found[1]) if found else None
+
+
+def sums_from(records: Iterable[tuple[str, str, int, int]]) -> Sums:
+    """The sums of one cell from records (a, b, n, total) as they are stored."""
+    sums: dict[tuple[str, str], Sum] = {}
+    exact: dict[tuple[str, str], Fraction] = {}
+    for a, b, n, total in records:
+        if (found := _DIGIT_KEY.fullmatch(b)) is None:
+            sums[a, b] = Sum(n, total * UNIT)
+            continue
+        power = 1 if found[2] == "x" else 2
+        weight = Fraction(2) ** (power * (int(found[1]) - 40) + _DIGIT * int(found[3]))
+        key = (a, "" if power == 1 else a)
+        exact[key] = exact.get(key, Fraction(0)) + total * weight
+    for (a, b), whole in exact.items():
+        if (a, "") in sums:
+            sums[a, b] = Sum(sums[a, ""].n, whole)
+    return sums
 
 
 Pair = tuple[Mapping[str, float], Mapping[str, float]]
@@ -118,11 +184,18 @@ def mean_of(sums: Sums, metric: str) -> Mean | None:
     first = sums.get((metric, ""))
     if first is None or first.n == 0:
         return None
-    value = first.total / first.n
+    value = float(first.total / first.n)
     if first.n < 2:
         return Mean(first.n, value, None)
-    variance = max(0.0, _covariance(first, first, sums[metric, metric]))
-    return Mean(first.n, value, sqrt(variance / (first.n - 1)))
+    variance = _covariance(first, first, sums[metric, metric])
+    return Mean(first.n, value, _root(variance / (first.n - 1)))
+
+
+def _root(square: float | Fraction) -> float:
+    """The square root, of a fraction also where a float does not hold it; 0 below 0."""
+    if isinstance(square, Fraction) and square > 2**1000:
+        return float(isqrt(int(square)))
+    return sqrt(max(0.0, float(square)))
 
 
 def harmonic_mean(parts: Sequence[float]) -> float:
@@ -175,7 +248,7 @@ class Headline(NamedTuple):
         firsts = [sums[name, ""] for name in self.sums if (name, "") in sums]
         if len(firsts) < len(self.sums) or not all(first.n for first in firsts):
             return None
-        n, averages = firsts[0].n, [first.total / first.n for first in firsts]
+        n, averages = firsts[0].n, [float(first.total / first.n) for first in firsts]
         if n < 2:
             return Mean(n, self.of_averages(averages), None)
         slopes = dict(zip(self.sums, self.slopes(averages), strict=True))
@@ -183,7 +256,7 @@ class Headline(NamedTuple):
             (1 if a == b else 2)
             * slopes[a]
             * slopes[b]
-            * _covariance(sums[a, ""], sums[b, ""], sums[a, b])
+            * float(_covariance(sums[a, ""], sums[b, ""], sums[a, b]))
             for a, b in combinations_with_replacement(self.sums, 2)
         )
         return Mean(n, self.of_averages(averages), sqrt(max(0.0, variance) / (n - 1)))
@@ -271,9 +344,11 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
     return complete
 
 
-def _covariance(first: Sum, second: Sum, product: Sum) -> float:
+def _covariance(first: Sum, second: Sum, product: Sum) -> float | Fraction:
     """Population covariance; exactly 0 where it is below what the sums resolve."""
     value = product.total / product.n - (first.total / first.n) * (second.total / second.n)
+    if isinstance(value, Fraction):  # exact
+        return value
     return value if abs(value) > _RESOLUTION else 0.0
 
 
@@ -358,7 +433,8 @@ def paired_difference(metric: str, pairs: Iterable[Pair]) -> PairedDifference | 
         value = sum(spread) / len(spread)
     n = len(both)
     centre = sum(spread) / n
-    se = sqrt(sum((x - centre) ** 2 for x in spread) / (n - 1) / n) if n > 1 else None
+    squares = sum((x - centre) * (x - centre) for x in spread)
+    se = sqrt(squares / (n - 1) / n) if n > 1 else None
     return PairedDifference(n, value, se)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from keyword import iskeyword
-from math import isfinite
+from math import isinf
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from evaluator.errors import RunFailed, UsageError
@@ -243,8 +243,12 @@ def _is_pair(value: Any) -> bool:
 
 
 def facts_of_metric(metric: Metric) -> Facts:
-    """The description of a metric: all its properties but the key."""
-    return {one.name: getattr(metric, one.name) for one in fields(metric) if one.name != "key"}
+    """The description of a metric: all its properties but the key; JSON has no infinity."""
+    found = {one.name: getattr(metric, one.name) for one in fields(metric) if one.name != "key"}
+    return {
+        name: str(value) if isinstance(value, float) and isinf(value) else value
+        for name, value in found.items()
+    }
 
 
 def described_metric(code: Code) -> Metric:
@@ -261,7 +265,7 @@ def described_metric(code: Code) -> Metric:
     if values["better"] not in ("higher", "lower"):
         raise _refusal(code, f"as better when {printable(values['better'], 40)}")
     made = Metric(**values)
-    if not (isfinite(made.low) and isfinite(made.high) and made.low < made.high):
+    if not made.low < made.high:
         raise _refusal(code, f"with values from {made.low} to {made.high}")
     if not all(isinstance(key, str) for key in made.of):
         raise _refusal(code, "as computed from what is no metric")
@@ -278,6 +282,8 @@ def _metric_value(code: Code, name: str, value: Any, default: Any) -> Any:
     if isinstance(value, list):
         value = tuple(printable(entry, 100) for entry in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is float and value in ("inf", "-inf"):
         value = float(value)
     if isinstance(value, str):
         value = printable(value, 300)

@@ -7,7 +7,8 @@ Knobs: ``seconds`` per image, ``start_seconds``, ``load_seconds``; ``kills``, ``
 ``sticky``: ids of images that kill the worker, hang it, raise an exception, or raise a sticky
 device error; ``kills_method``: only with this method; ``unstable``: backbones whose answers change
 while they run; ``unavailable``: backbones whose weights cannot be loaded; ``weights``: changes
-their hash; ``nan``: images whose average drop is not a number; ``worse``: methods whose maps cover
+their hash; ``nan``: images whose average drop is not a number; ``huge``: images whose class no
+database holds; ``worse``: methods whose maps cover
 nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit
 that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
 are hashed, as the real one does; ``files``: images are read and may be unreadable, as for the real
@@ -158,6 +159,8 @@ class FakeSession:
         row = fake_row(cell, backbone, method, image.id)
         if image.id in self._knobs.get("nan", ()):
             return row._replace(average_drop=float("nan"))
+        if image.id in self._knobs.get("huge", ()):
+            return row._replace(target=10**23)
         if method in self._knobs.get("worse", ()):
             return row._replace(complexity=0.9 + 0.05 * row.complexity)
         return row

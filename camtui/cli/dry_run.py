@@ -27,6 +27,7 @@ from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 from evaluator.text import counted, printable
 from evaluator.truth.folder import planned_truth
 
@@ -50,7 +51,7 @@ class StageTiming(NamedTuple):
 
 def timings(plan: RunPlan, first: Path, *, cuda: bool) -> list[StageTiming]:
     """Return stages timed here with a plan's precision and device, the run's own first."""
-    paths = dict.fromkeys([*([first] if first.is_file() else []), *list_runs()[:_MOST]])
+    paths = dict.fromkeys([*([first] if os.path.isfile(first) else []), *list_runs()[:_MOST]])
     return [timed for path in paths for timed in _of_run(path, plan, cuda=cuda)]
 
 
@@ -67,7 +68,7 @@ def _of_run(path: Path, plan: RunPlan, *, cuda: bool) -> Iterator[StageTiming]:
                 return
             methods = {cell.id: cell.method for cell in reader.cells()}
             stages = reader.stages()
-    except CamtuiError:
+    except (CamtuiError, *DAMAGE):
         return  # a file that cannot be read has nothing to say here
     for stage in stages:
         if stage.timed_images and stage.seconds:

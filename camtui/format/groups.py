@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from camtui.format.cells import CellView
 from evaluator.catalog import ROW_METRICS
 from evaluator.records import ImageRef, Measurement, Row
-from evaluator.statistics import ARCC, UNIT, CellSummary, Sum, summarise
+from evaluator.statistics import ARCC, CellSummary, summarise, sums_from
 from evaluator.store.sums import ArccSources, sums_of
 from evaluator.text import printable
 
@@ -100,7 +100,7 @@ def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellS
         if {"arcc", "road"} <= set(measured)
     ]
     found, _ = sums_of([row for row, _ in images], measurements, arcc)
-    sums = {(a, b): Sum(n, total * UNIT) for (_, a, b), (n, total) in found.items()}
+    sums = sums_from((a, b, n, total) for (_, a, b), (n, total) in found.items())
     without_drop = [
         (row.coherency, row.complexity) for row, _ in images if row.average_drop is None
     ]

@@ -28,7 +28,7 @@ from textual.filter import LineFilter
 from textual.message import Message
 
 from camtui.feed import Snapshot
-from camtui.runs import list_runs, reference
+from camtui.runs import find_run, reference
 from camtui.tui.driver import TerminalDriver
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
@@ -278,11 +278,9 @@ class Dashboard(App[int]):
         """Read what is new of the run, and show it; without a run, open the first that appears."""
         connection = self.connection
         if connection is None:
-            runs = list_runs()
             with suppress(CamtuiError):  # one that is just being made is tried again
-                if runs:
-                    self.connection = RunConnection(runs[0])
-                    await self.switch_screen(GridScreen(self.connection, self.settings))
+                self.connection = RunConnection(find_run())
+                await self.switch_screen(GridScreen(self.connection, self.settings))
             return
         state = connection.latest.status.state
         try:

@@ -291,10 +291,18 @@ class DriverSession:
             hand_off=hand_off,
             run_reference=request.run_reference,
         )
-        ending = self._run(loop)
-        executor.close()
+        ending = self._run(loop, journal)
+        try:
+            executor.close()
+        except Exception as error:
+            ending = _unexpected(error) if ending.state != "failed" else ending
         crash_point("before-state")
-        _record(journal, ending, executor.workers(), self._stop)
+        try:
+            _record(journal, ending, executor.workers(), self._stop)
+        except Exception as error:  # what could not be stored must not keep the reason from it
+            ending = _unexpected(error) if ending.state != "failed" else ending
+            journal.abandon()
+            _record(journal, ending, executor.workers(), self._stop)
         if self._lock.lost_database():
             self._keep(writer)
         if self._watchdog:
@@ -315,7 +323,7 @@ class DriverSession:
             )
             return
 
-    def _run(self, loop: Loop) -> Ending:
+    def _run(self, loop: Loop, journal: Journal) -> Ending:
         """Run the loop to its end.
 
         Returns:
@@ -331,8 +339,8 @@ class DriverSession:
                 raise
             if isinstance(error, CamtuiError):
                 return Ending("failed", error.message, error.exit_code)
-            LOGGER.exception("the run has failed")
-            return Ending("failed", f"{type(error).__name__}: {error}", 1)
+            journal.abandon()
+            return _unexpected(error)
         if not self._stop.gracefully:
             return Ending("complete", loop.conclusion, 0)
         if not self.began:
@@ -355,6 +363,12 @@ def _handed_off(request: RunRequest, reader: RunReader, labels: str) -> dict[str
         "labels": labels,
         "remarks": remarks,
     }
+
+
+def _unexpected(error: Exception) -> Ending:
+    """The end of a run by an error that nobody has foreseen."""
+    LOGGER.error("the run has failed", exc_info=error)
+    return Ending("failed", f"{type(error).__name__}: {printable(error, 300)}", 1)
 
 
 def _shape(plan: RunPlan, reader: RunReader) -> str:

@@ -1,4 +1,4 @@
-"""Failures: bisection, their count, workers that never start, data that has gone.
+"""Failures: bisection, their count, what ends its workers, workers that never start, lost data.
 
 A unit that has failed twice is halved, and each half that fails again, until one pair is left.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +19,7 @@ from evaluator.crop import read_image
 from evaluator.errors import DATA_GONE, NO_VALUE, ImageUnreadable, RunFailed, ThresholdPassed
 from evaluator.execution.journal import Journal
 from evaluator.execution.request import FailureLimit
+from evaluator.execution.worker import failed
 from evaluator.plan import RunPlan
 from evaluator.records import NO_TRUTH, Cell, ImageRef, Unit, UnitResult
 from evaluator.store.reader import RunReader
@@ -60,9 +61,16 @@ def _by_cells(unit: Unit) -> list[Unit]:
 
 
 def _with_cells(unit: Unit, part: slice) -> Unit:
-    cells = unit.cells[part]
+    return _of_cells(unit, unit.cells[part])
+
+
+def _of_cells(unit: Unit, wanted: Container[int]) -> Unit:
+    """The part of a unit that is of these cells."""
+    places = [place for place, cell in enumerate(unit.cells) if cell in wanted]
+    cells = tuple(unit.cells[place] for place in places)
     maps = {key: value for key, value in unit.maps.items() if key[0] in cells}
-    return replace(unit, cells=cells, methods=unit.methods[part], maps=maps)
+    methods = tuple(unit.methods[place] for place in places)
+    return replace(unit, cells=cells, methods=methods, maps=maps)
 
 
 def _by_metrics(unit: Unit) -> list[Unit]:
@@ -91,11 +99,18 @@ class Bisection:
         if unit.id in self._failures:
             self._failures[renewed.id] = self._failures.pop(unit.id)
 
-    def narrow(self, unit: Unit, *, certain: bool = False) -> bool:
+    def narrow(
+        self,
+        unit: Unit,
+        *,
+        certain: bool = False,
+        parts_of: Callable[[Unit], list[Unit]] = halves,
+    ) -> bool:
         """Record a failure: hand the unit out again, from the second failure on in halves.
 
         Args:
             certain: it would fail each time; it is halved at once.
+            parts_of: makes the halves; none of a single pair.
 
         Returns:
             ``False`` where it is a single pair, which has failed for good.
@@ -104,7 +119,7 @@ class Bisection:
         if not certain and self._failures[unit.id] < 2:
             self.retry(unit)
             return True
-        parts = halves(unit)
+        parts = parts_of(unit)
         self.clear(unit.id)
         for part in self._requeue(parts):
             self._failures[part.id] = 1  # as the whole has failed: the next failure is the second
@@ -113,6 +128,97 @@ class Bisection:
     def clear(self, unit_id: int) -> None:
         """The unit is done."""
         self._failures.pop(unit_id, None)
+
+
+MOST_DEATHS = 3
+"""Images on which a method or a metric ends its worker before it is given up."""
+
+_Suspect = tuple[str, int]
+"""A metric and 0, or ``""`` and a cell."""
+
+
+class Deaths:
+    """Methods and metrics that end their workers, by exit, signal or hanging where nothing helps.
+
+    Somebody's own is given up after ``MOST_DEATHS`` images that no other has died on; camtui's
+    own too where it has no value in this session at all.
+    """
+
+    def __init__(self, plan: RunPlan, cells: Iterable[Cell]) -> None:
+        """Nobody has died.
+
+        Args:
+            plan: knows whose code is not camtui's.
+            cells: of the run.
+        """
+        own = {axis: [c.key for c in plan.code if c.axis == axis] for axis in ("method", "metric")}
+        self._own: set[_Suspect] = {(key, 0) for key in own["metric"]}
+        for cell in cells:
+            if any(f"{cell.method}:".startswith(f"{key}:") for key in own["method"]):
+                self._own.add(("", cell.id))
+        self._images: defaultdict[_Suspect, set[int]] = defaultdict(set)
+        self._alive: set[_Suspect] = set()
+        self._given_up: dict[_Suspect, tuple[str, str]] = {}
+
+    def note(self, result: UnitResult) -> None:
+        """Take note of those that have brought something."""
+        self._alive |= {("", row.cell) for row in result.rows}
+        self._alive |= {(one.metric, 0) for one in result.measurements}
+
+    def record(self, pair: Unit, reason: str, detail: str) -> str:
+        """A single pair has failed for good.
+
+        Returns:
+            Why its method or metric is given up now, in words; empty where it is not.
+        """
+        (suspect,) = _suspects(pair)
+        self._images[suspect].add(pair.images[0].id)
+        others = [images for key, images in self._images.items() if key != suspect]
+        images = self._images[suspect].difference(*others)
+        blamed = suspect in self._own or suspect not in self._alive
+        if len(images) < MOST_DEATHS or not blamed or suspect in self._given_up:
+            return ""
+        cause = detail.rpartition(": ")[2]
+        told = f"lost its worker on {len(images)} images ({cause}), and is not tried again"
+        self._given_up[suspect] = (reason, f"{told} in this session")
+        return f"{suspect[0] or pair.methods[0]} has {told}"
+
+    def parts(self, unit: Unit) -> list[Unit]:
+        """A unit that has lost its worker in parts: whom one suspects is set apart first."""
+        keys = _suspects(unit)
+        known = [key for key in keys if key in self._own or key in self._images]
+        if known and len(known) < len(keys):
+            return [_of(unit, [key for key in keys if key not in known]), _of(unit, known)]
+        if known and len(keys) > 1:
+            middle = len(keys) // 2
+            return [_of(unit, keys[:middle]), _of(unit, keys[middle:])]
+        if known and len(unit.images) > 1:
+            singles = [with_images(unit, (image,)) for image in unit.images[:MOST_DEATHS]]
+            rest = unit.images[MOST_DEATHS:]
+            return [*singles, with_images(unit, rest)] if rest else singles
+        return halves(unit)
+
+    def spare(self, unit: Unit) -> tuple[Unit | None, list[UnitResult]]:
+        """The part of a unit that is still tried, and the failures of the rest."""
+        keys = _suspects(unit)
+        kept = [key for key in keys if key not in self._given_up]
+        if len(kept) == len(keys):
+            return unit, []
+        lost = [
+            failed(_of(unit, [key]), *self._given_up[key]) for key in keys if key in self._given_up
+        ]
+        return (_of(unit, kept) if kept else None), lost
+
+
+def _suspects(unit: Unit) -> list[_Suspect]:
+    return [(m, 0) for m in unit.metrics] or [("", cell) for cell in unit.cells]
+
+
+def _of(unit: Unit, suspects: Sequence[_Suspect]) -> Unit:
+    """The part of a unit that is of these metrics, or of these cells."""
+    if unit.metrics:
+        return replace(unit, metrics=tuple(metric for metric, _ in suspects))
+    return _of_cells(unit, {cell for _, cell in suspects})
 
 
 class FailureCount:

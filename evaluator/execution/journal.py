@@ -145,6 +145,10 @@ class Journal:
             self.flush()
         return not self.paused
 
+    def abandon(self) -> None:
+        """Give up the results that wait: they could not be stored, and are computed again."""
+        self._waiting.clear()
+
     def _commit_first(self) -> None:
         crash_point("before-commit")
         self._waiting[0]()

@@ -11,7 +11,14 @@ from pathlib import Path
 from types import FrameType
 
 from evaluator.errors import DATA_GONE, RunFailed, UnstableAnswer
-from evaluator.execution.failures import Bisection, DataFolder, FailureCount, StartupFailures
+from evaluator.execution.failures import (
+    Bisection,
+    DataFolder,
+    Deaths,
+    FailureCount,
+    StartupFailures,
+    halves,
+)
 from evaluator.execution.journal import Journal
 from evaluator.execution.looks import EarlyEnd, Looks
 from evaluator.execution.registration import BackboneRegistration
@@ -159,6 +166,10 @@ class ProgressRecord:
 POLL_SECONDS = 0.25
 
 
+_SPARED = 64
+"""Units of nothing but what was given up that are answered between two looks at the workers."""
+
+
 class Loop:
     """One session of a run, from its first unit to its last."""
 
@@ -211,6 +222,7 @@ class Loop:
             cuda=cuda,
         )
         self._bisection = Bisection(self._schedule.requeue)
+        self._deaths = Deaths(plan, reader.cells())
         self._data = DataFolder(
             manifest.root,
             manifest.images,
@@ -318,8 +330,22 @@ class Loop:
             self._executor.submit(unit, partial(self._timeouts.timeout, unit))
 
     def _next_unit(self) -> Unit | None:
-        unit = self._schedule.next_unit(self._registration.loaded, self._executor.takes)
-        return unit or self._registration.next_probe()
+        for _ in range(_SPARED):
+            unit = self._schedule.next_unit(self._registration.loaded, self._executor.takes)
+            if unit is None:
+                return self._registration.next_probe()
+            if left := self._spared(unit):
+                self._schedule.in_flight[unit.id] = left
+                return left
+            self._schedule.finish(unit.id)
+        return None
+
+    def _spared(self, unit: Unit) -> Unit | None:
+        """The part of a unit that is still tried; of what was given up failures are stored."""
+        left, lost = self._deaths.spare(unit)
+        for result in lost:
+            self._store(unit, result, images=0)
+        return left
 
     # -- what comes back
 
@@ -366,6 +392,7 @@ class Loop:
     def _store(self, unit: Unit, result: UnitResult, images: int) -> None:
         images = images if result.seconds else 0
         self._journal.deliver(result, stage=unit.stage, images=images)
+        self._deaths.note(result)
         self._failures.add(result)
         self._progress.begin_stage(unit.stage)
         self._early_end.look()
@@ -403,7 +430,13 @@ class Loop:
                 continue
             kind = "hangs" if event.reason.startswith("no progress") else "kills-worker"
             detail = f"the worker that computed it was lost each time: {event.reason}"
-            self._unit_failed(unit, kind, detail)
+            if unit.images and not self._data.is_gone():
+                left = self._spared(unit)
+                if left is not unit:
+                    if left is not None:
+                        self._retry(left)
+                    continue
+            self._unit_failed(unit, kind, detail, lost=True)
         if event.running:
             self._startup_failures.reset()
         else:
@@ -418,15 +451,27 @@ class Loop:
         if workers and all(worker.state == "ended" for worker in workers):
             raise RunFailed(f"no worker is left: {event.reason}", self._logs_hint)
 
-    def _unit_failed(self, unit: Unit, reason: str, detail: str, *, certain: bool = False) -> None:
-        """Try a unit again, whole or in halves; store the failure of one that cannot be halved."""
+    def _unit_failed(
+        self, unit: Unit, reason: str, detail: str, *, certain: bool = False, lost: bool = False
+    ) -> None:
+        """Try a unit again, whole or in halves; store the failure of one that cannot be halved.
+
+        Args:
+            certain: it would fail each time.
+            lost: with its worker.
+        """
         if not unit.images or self._data.is_gone():
             self._retry(unit)
-        elif not self._bisection.narrow(unit, certain=certain):
+        elif not self._bisection.narrow(
+            unit, certain=certain, parts_of=self._deaths.parts if lost else halves
+        ):
             self._store(unit, failed(unit, reason, detail), images=0)
             self._journal.event(
                 "error", f"image {unit.images[0].id}, {unit.methods[0]}: {reason} ({detail})"
             )
+            if lost and (told := self._deaths.record(unit, reason, detail)):
+                backbone = self._schedule.stages[unit.stage].backbone_name
+                self._journal.event("error", f"{backbone}: {told}")
 
     def _retry(self, unit: Unit) -> None:
         if unit.images:

@@ -338,9 +338,12 @@ class Schedule:
         return self.in_flight.pop(unit_id, None)
 
     def requeue(self, units: Iterable[Unit]) -> list[Unit]:
-        """Hand units, whole or in parts, out again under other ids, before anything new."""
+        """Hand units, whole or in parts, out again under other ids, before anything else.
+
+        What was halved last comes first: so one pair is found before others are looked for.
+        """
         renewed = [replace(unit, id=next(self._ids)) for unit in units]
-        self._requeued.extend(renewed)
+        self._requeued.extendleft(reversed(renewed))
         return renewed
 
     @property

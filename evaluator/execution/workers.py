@@ -88,7 +88,9 @@ DEATHS_OF_A_DEVICE = 3
 """Deaths in a row that no image explains, at which the device is taken to have failed."""
 
 _BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before the n-th restart in a row without a finished unit."""
+"""Seconds before the n-th restart in a row without a finished unit; 1 at most where the process
+had begun a unit.
+"""
 
 
 class Held(NamedTuple):
@@ -245,9 +247,8 @@ class WorkerSlot:
         self.units.clear()
         self.pid = 0
         self.running = self.backbone = None
-        self.restart_at = (
-            time.monotonic() + _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
-        )
+        pause = _BACK_OFF[min(self.deaths_in_a_row, len(_BACK_OFF) - 1)]
+        self.restart_at = time.monotonic() + (min(pause, 1.0) if self.begun else pause)
         self.deaths_in_a_row += 1
         return Detached(units, running)
 

@@ -53,7 +53,7 @@ class Metric:
         paper: where it was proposed.
         better: ``higher`` or ``lower``.
         definition: the formula in one line.
-        low, high: the least and the greatest value.
+        low, high: the least and the greatest value, in any unit; infinite where there is none.
         curve: whether it is the area under a curve and costs forwards of its own: its file has
             ``frame`` and ``ends``.
         truth: whether it compares the map with the object's true region (``--truth``).

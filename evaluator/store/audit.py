@@ -12,7 +12,7 @@ from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
-from evaluator.store.sums import sums_of
+from evaluator.store.sums import stored_exponents, sums_of
 from evaluator.store.writer import locked_writer
 from evaluator.text import counted, printable
 
@@ -84,9 +84,9 @@ def _changed(reader: RunReader) -> Iterator[str]:
 
 
 def _wrong_sums(reader: RunReader) -> Iterator[str]:
-    sums, bins = sums_of(*reader.rows.summed())
-    expected = {key: (n, total) for key, (n, total) in sums.items()}
     stored = reader.averages.raw_sums()
+    sums, bins = sums_of(*reader.rows.summed(), stored_exponents(stored))
+    expected = {key: (n, total) for key, (n, total) in sums.items()}
     wrong_sums = {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}
     for cell, a, b in sorted(wrong_sums, key=repr):
         product = " × ".join(map(printable, filter(None, (a, b))))

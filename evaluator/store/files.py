@@ -293,6 +293,35 @@ def is_run(database: Path) -> bool:
     )
 
 
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def why_unreadable(database: Path) -> str:
+    """Why a file cannot be read as a run, in a few words: ``permission denied``, ``a FIFO``.
+
+    Empty where it can, as far as one sees without opening it: closing it would give up the locks
+    that this process has on it.
+    """
+    try:
+        status = os.stat(database)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and os.path.islink(database):
+            return "a link to nothing"
+        return (error.strerror or str(error)).lower()
+    for is_kind, words in _KINDS:
+        if is_kind(status.st_mode):
+            return words
+    if not os.access(database, os.R_OK, effective_ids=True):
+        return "permission denied"
+    return "" if status.st_size else "empty"
+
+
 def copy_database(source: sqlite3.Connection, target: Path) -> None:
     """Copy everything that is committed into a new file, which needs no other file beside it.
 

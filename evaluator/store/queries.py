@@ -15,13 +15,12 @@ from evaluator.statistics import (
     ADCC,
     ARCC,
     FEWEST_TESTED,
-    UNIT,
     CellSummary,
     PairedDifference,
-    Sum,
     Sums,
     paired_difference,
     summarise,
+    sums_from,
 )
 from evaluator.store import schema
 from evaluator.store.checksums import Checks
@@ -348,7 +347,7 @@ class Averages:
             self._checks.verify_summed("sums", records)
             summaries = []
             for cell, found in records.items():
-                sums = {(a, b): Sum(n, total * UNIT) for a, b, n, total in found}
+                sums = sums_from(found)
                 without_drop = self._without_drop(cell, sums)
                 constant = self._constant(cell, sums)
                 summaries.append(
@@ -500,7 +499,7 @@ class Averages:
         return ((sides[0][image], sides[1][image]) for image in sides[0] if image in sides[1])
 
     def raw_sums(self) -> dict[tuple[int, str, str], tuple[int, int]]:
-        """The running sums as stored: (cell, a, b) → (n, total in units of 2⁻⁴⁰)."""
+        """The running sums as stored: (cell, a, b) → (n, total), see ``sums.sums_of``."""
         return {
             (cell, a, b): (n, total)
             for cell, a, b, n, total in self._file.all("SELECT cell_id, a, b, n, total FROM sums")

@@ -8,6 +8,7 @@ Plain ``sqlite3``: importing sqlite-utils costs 100 ms, nearly as much as a whol
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from evaluator.errors import NotFound, StoreError
-from evaluator.store.files import beside, refuse_foreign
+from evaluator.store.files import beside, refuse_foreign, why_unreadable
 from evaluator.text import printable
 
 DAMAGE = (
@@ -29,6 +30,8 @@ DAMAGE = (
     RecursionError,
 )
 """Exceptions of reading a damaged file: SQLite's own, and those of values of a wrong kind."""
+
+_NO_FILE = ("no such file or directory", "not a directory")
 
 CACHE_KIB = 32_000
 """A cell of 50 000 images with its maps fits: scanning it again takes half as long as with SQLite's
@@ -71,9 +74,13 @@ class ReadOnlyFile:
         """
         self.path = path
         self._cache_kib = cache_kib
-        if not path.is_file():
+        if not os.path.lexists(path) and why_unreadable(path) in _NO_FILE:
             raise NotFound(f"no such run file: {printable(path)}", "list the runs: camtui ls")
-        self.connection = self._open("mode=ro")
+        self._refuse_unreadable()
+        try:
+            self.connection = self._open("mode=ro")
+        except sqlite3.Error as error:
+            raise self._not_opened(printable(error)) from error
         try:
             try:
                 self._check()
@@ -83,17 +90,37 @@ class ReadOnlyFile:
                 self._check()
         except DAMAGE as error:
             self.close()
+            self._refuse_unreadable()
             raise StoreError(
                 f"{printable(path)} is not a run of camtui: {printable(error)}",
                 "list the runs: camtui ls",
             ) from error
+
+    def _refuse_unreadable(self) -> None:
+        why = why_unreadable(self.path)
+        if why and why != "empty":
+            raise self._not_opened(why)
+
+    def _not_opened(self, why: str) -> StoreError:
+        kind = why.startswith("a ")
+        told = f"{printable(self.path)} is {why}, no run" if kind else ""
+        hint = (
+            f"its owner may let you read it: chmod +r {printable(self.path)}"
+            if why == "permission denied"
+            else "list the runs: camtui ls"
+        )
+        return StoreError(told or f"cannot read {printable(self.path)}: {why}", hint)
 
     def _open(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(self.path.absolute()).encode('utf-8', 'surrogateescape'))}?{how}"
         connection = sqlite3.connect(
             uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA trusted_schema=OFF")
+        try:
+            connection.execute("PRAGMA trusted_schema=OFF")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _open_immutable(self, error: sqlite3.OperationalError) -> sqlite3.Connection:

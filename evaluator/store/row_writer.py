@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evaluator.catalog import value_range
 from evaluator.errors import StoreError
 from evaluator.records import Failure, Measurement, Row, UnitResult
+from evaluator.statistics import exponent_of
 from evaluator.store.checksums import (
     WRONG_KIND,
     bins_by_metric,
@@ -24,7 +26,7 @@ from evaluator.store.schema import (
     ROW_COLUMNS,
     SUMS_SEALED_SINCE,
 )
-from evaluator.store.sums import ARCC_QUERY, ArccSources, sums_of
+from evaluator.store.sums import ARCC_QUERY, ArccSources, Deltas, stored_exponents, sums_of
 from evaluator.store.writable import WritableFile
 from evaluator.text import printable
 
@@ -58,6 +60,7 @@ class RunningSums:
     def __init__(self, file: WritableFile) -> None:
         self._file = file
         self._cells: dict[int, _CellSums] = {}
+        self._exponents: dict[tuple[int, str], int | None] | None = None
 
     def add(
         self,
@@ -66,9 +69,18 @@ class RunningSums:
         arcc: Iterable[ArccSources] = (),
     ) -> None:
         """Add what is being stored, in the same transaction."""
-        sums, bins = sums_of(rows, measurements, arcc)
+        exponents = self._stored_exponents()
+        outgrown = {
+            key: exponent
+            for key, stored in exponents.items()
+            if stored is None and (exponent := exponent_of(*value_range(key[1]))) is not None
+        }
+        sums, bins = sums_of(rows, measurements, arcc, {**exponents, **outgrown})
         for cell in {key[0] for key in sums} - self._cells.keys():
             self._cells[cell] = self._read(cell)
+        for key in outgrown.keys() & {(cell, a) for cell, a, _ in sums}:
+            sums.update(self._sum_anew(*key))
+            exponents[key] = outgrown[key]
         for (cell, a, b), (n, total) in sums.items():
             before = self._cells[cell].sums.get((a, b), (0, 0))
             self._cells[cell].sums[a, b] = (before[0] + n, before[1] + total)
@@ -99,6 +111,28 @@ class RunningSums:
             self.forget()
             self.add(rows, measurements, arcc)
 
+    def _stored_exponents(self) -> dict[tuple[int, str], int | None]:
+        if self._exponents is None:
+            found = self._file.execute("SELECT cell_id, a, b FROM sums")
+            self._exponents = stored_exponents(found)
+        return self._exponents
+
+    def _sum_anew(self, cell: int, metric: str) -> Deltas:
+        """The sums of all values of a metric, in place of those that would outgrow 64 bits.
+
+        An earlier version summed metrics of every range in units of 2⁻⁴⁰.
+        """
+        for b in ("", metric):
+            self._file.execute(
+                "DELETE FROM sums WHERE cell_id = ? AND a = ? AND b = ?", (cell, metric, b)
+            )
+            self._cells[cell].sums.pop((metric, b), None)
+        found = self._file.execute(
+            f"SELECT {MEASUREMENT_COLUMNS} FROM measurements WHERE cell_id = ? AND metric = ?",
+            (cell, metric),
+        )
+        return sums_of([], (Measurement(*one) for one in found))[0]
+
     def seal_all(self) -> None:
         """Give every cell's sums a checksum as they are, in the caller's transaction."""
         cells = [cell for (cell,) in self._file.execute("SELECT DISTINCT cell_id FROM sums")]
@@ -119,6 +153,7 @@ class RunningSums:
     def forget(self) -> None:
         """Read the cells anew: what was added to them has not been stored."""
         self._cells.clear()
+        self._exponents = None
 
     def _read(self, cell: int) -> _CellSums:
         execute = self._file.execute

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cache
-from math import inf, nextafter
+from math import inf, isfinite, nextafter
 from typing import Any
 
 from evaluator.records import Measurement, Row
@@ -175,10 +176,27 @@ MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 
 HISTOGRAM_BINS = 20
 
+_LARGEST = sys.float_info.max
+
 
 def histogram_bin(value: float, low: float = 0.0, high: float = 1.0) -> int:
-    """The bin of a value in [low, high]; ``high`` itself falls into the last."""
-    return max(0, min(int((value - low) / (high - low) * HISTOGRAM_BINS), HISTOGRAM_BINS - 1))
+    """The bin of a value in [low, high]; ``high`` itself falls into the last.
+
+    The bins of a metric without a least or a greatest value are equal in x/(1 + |x|), x being
+    counted from the end that there is.
+    """
+    place = (value - low) / (high - low) if isfinite(high - low) else _unbounded(value, low, high)
+    return max(0, min(int(place * HISTOGRAM_BINS), HISTOGRAM_BINS - 1))
+
+
+def _unbounded(value: float, low: float, high: float) -> float:
+    origin = low if isfinite(low) else high if isfinite(high) else 0.0
+    share = (value - origin) / (1 + abs(value - origin)) if isfinite(value - origin) else 1.0
+    if isfinite(low) and not isfinite(high):
+        return share
+    if isfinite(high) and not isfinite(low):
+        return 1 + share
+    return (1 + share) / 2
 
 
 @cache
@@ -188,8 +206,8 @@ def least_of_bin(place: int, low: float = 0.0, high: float = 1.0) -> float:
         return low
     if place >= HISTOGRAM_BINS:
         return nextafter(high, inf)
-    below, above = low, high
-    while below < (middle := (below + above) / 2) < above:
+    below, above = max(low, -_LARGEST), min(high, _LARGEST)
+    while below < (middle := below / 2 + above / 2) < above:
         below, above = (
             (below, middle) if histogram_bin(middle, low, high) >= place else (middle, above)
         )

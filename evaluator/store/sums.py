@@ -6,7 +6,7 @@ The one rule, for the writer and for the audit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations, combinations_with_replacement
 from typing import NamedTuple
 
@@ -36,29 +36,60 @@ ARCC_QUERY = (
 """The query of ``ArccSources``."""
 
 
+Exponents = Mapping[tuple[int, str], int | None]
+"""(cell, metric) → the exponent of its sums, ``None`` where they are in units of 2⁻⁴⁰."""
+
+
+def stored_exponents(keys: Iterable[tuple[int, str, str]]) -> dict[tuple[int, str], int | None]:
+    """The exponents of sums that are there, by their (cell, a, b)."""
+    found: dict[tuple[int, str], int | None] = {}
+    for cell, a, b in keys:
+        if b == a:
+            found[cell, a] = None
+        elif (exponent := statistics.digit_exponent(b)) is not None:
+            found.setdefault((cell, a), exponent)
+    return found
+
+
 def sums_of(
-    rows: Iterable[Row], measurements: Iterable[Measurement], arcc: Iterable[ArccSources] = ()
+    rows: Iterable[Row],
+    measurements: Iterable[Measurement],
+    arcc: Iterable[ArccSources] = (),
+    exponents: Exponents | None = None,
 ) -> tuple[Deltas, Counter[tuple[int, str, int]]]:
     """Sum up rows and measurements for the running sums and histograms of their cells.
 
     Args:
         arcc: the sources of the measurements of ARCC.
+        exponents: of sums that are there already; others follow the metric's range.
 
     Returns:
-        ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, and ``(cell, metric, bin) → n``.
+        ``(cell, a, b) → [n, Σ]`` in units of 2⁻⁴⁰, or of digits; and ``(cell, metric, bin) → n``.
     """
     sums: Deltas = {}
     bins: Counter[tuple[int, str, int]] = Counter()
+    known = exponents or {}
 
-    def add(cell: int, a: str, b: str, value: float) -> None:
+    def add_units(cell: int, a: str, b: str, units: int) -> None:
         entry = sums.setdefault((cell, a, b), [0, 0])
         entry[0] += 1
-        entry[1] += statistics.quantise(value)
+        entry[1] += units
+
+    def add(cell: int, a: str, b: str, value: float) -> None:
+        add_units(cell, a, b, statistics.quantise(value))
 
     def add_value(cell: int, metric: str, value: float) -> None:
-        add(cell, metric, "", value)
-        add(cell, metric, metric, value * value)
-        bins[cell, metric, schema.histogram_bin(value, *value_range(metric))] += 1
+        scale = value_range(metric)
+        bins[cell, metric, schema.histogram_bin(value, *scale)] += 1
+        key = (cell, metric)
+        exponent = known[key] if key in known else statistics.exponent_of(*scale)
+        if exponent is None:
+            add(cell, metric, "", value)
+            add(cell, metric, metric, value * value)
+            return
+        add_units(cell, metric, "", 0)
+        for b, digit in statistics.digits_of(value, exponent).items():
+            add_units(cell, metric, b, digit)
 
     for row in rows:
         add(row.cell, "degenerate", "", float(row.degenerate))

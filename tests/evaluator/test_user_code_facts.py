@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,15 @@ def test_a_described_fixed_map_can_be_drawn() -> None:
         assert pixels[-1][-1] == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_described_metric() -> None:
-    own = Metric("mine", "Mine", "mi", "nobody, 2026", "lower", "o_c", curve=True)
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 1e6), (-inf, 0.0), (-inf, inf)])
+def test_a_described_metric(low: float, high: float) -> None:
+    own = Metric("mine", "Mine", "mi", "nobody", "lower", "o_c", curve=True, low=low, high=high)
     register(
         Code.from_dict(
             json.loads(
                 json.dumps(
-                    asdict(Code("metric", "mine", "x:M", "0" * 64, facts=facts_of_metric(own)))
+                    asdict(Code("metric", "mine", "x:M", "0" * 64, facts=facts_of_metric(own))),
+                    allow_nan=False,
                 )
             )
         )

@@ -16,6 +16,8 @@ from camtui.cli.options import JsonOption
 from camtui.runs import last_started, list_runs
 from camtui.status import RunStatus, status_in
 from evaluator.errors import CamtuiError, NotFound
+from evaluator.store.files import why_unreadable
+from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -92,9 +94,19 @@ def _print_runs(runs: list[ListedRunPayload]) -> None:
     width = max(4, *(len(run["run"]) for run in runs))
     print(f"{'RUN':<{width}}  {'STATE':<10} {'DONE':>6}  {'IMAGES':>8}  {'FAILURES':>8}  STARTED")
     for run in runs:
+        if run["state"] == "unreadable":
+            print(f"{run['run']:<{width}}  unreadable ({_why(run)})")
+            continue
         done = f"{run['progress']:>6.1%}" if run["progress"] is not None else " " * 6
         counts = f"{count(run['images'] or 0):>8}  {count(run['failures'] or 0):>8}"
         print(f"{run['run']:<{width}}  {run['state']:<10} {done}  {counts}  {run['started'] or ''}")
+
+
+def _why(run: ListedRunPayload) -> str:
+    """Why a run cannot be read, in a few words."""
+    path = Path(run["db"])
+    told = run["message"].replace(f"{printable(path)} ", "").removeprefix("is ")
+    return why_unreadable(path) or printable(told, 70)
 
 
 def _listed(path: Path) -> ListedRunPayload:
@@ -105,6 +117,8 @@ def _listed(path: Path) -> ListedRunPayload:
         message = found.message
     except CamtuiError as error:
         message = printable(error.message)
+    except (OSError, *DAMAGE) as error:
+        message = printable(error, 200)
     return {
         "run": printable(path.stem),
         "db": os.fsdecode(path),

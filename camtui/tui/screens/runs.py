@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from camtui.tui.text import clock, state_field
 from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.errors import CamtuiError
+from evaluator.store.files import why_unreadable
 from evaluator.store.reader import RunReader
+from evaluator.store.readonly import DAMAGE
 from evaluator.text import printable
 
 
@@ -68,9 +69,9 @@ def read_run_entry(path: Path) -> RunEntry:
             status, info = read_status(reader, path), reader.info()
             started = info.started or info.created
             return RunEntry(path, status, started, _best(reader), _plan(reader))
-    except (CamtuiError, sqlite3.Error) as error:
+    except (CamtuiError, OSError, *DAMAGE) as error:
         why = error.message if isinstance(error, CamtuiError) else error
-        return RunEntry(path, problem=printable(why, 200))
+        return RunEntry(path, problem=why_unreadable(path) or printable(why, 200))
 
 
 def _best(reader: RunReader) -> tuple[str, str]:

@@ -131,6 +131,29 @@ def test_a_poison_image_is_found_and_costs_one_pair(new_run: NewRun, knobs: Knob
         assert any("restarted (signal 9)" in event.text for event in reader.events())
 
 
+@pytest.mark.long
+def test_a_method_that_ends_every_worker_is_given_up_and_the_others_go_on(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    knobs(kills=list(range(48)), kills_method="gradcampp")
+    run = new_run(48, methods=("gradcam", "gradcampp"))
+    run.launch()
+    status = run.wait(120)
+    assert status.state == "failed"
+    assert "gradcampp" in status.message
+    check(run, complete=False)
+    with RunReader(run.db) as reader:
+        kept, lost = reader.averages.summaries()
+        assert (kept.n, kept.failed, lost.n, lost.failed) == (48, 0, 0, 48)
+        details = [failure.detail for failure in reader.failures()]
+        assert sum("was lost each time" in detail for detail in details) == 3
+        assert sum("is not tried again in this session" in detail for detail in details) == 45
+        texts = [event.text for event in reader.events()]
+    told = "resnet50: gradcampp has lost its worker on 3 images (signal 9), and is not tried again"
+    assert texts.count(told) == 1
+    assert sum("restarted" in text for text in texts) < 20
+
+
 def test_an_image_that_raises_costs_one_pair_for_each_method(new_run: NewRun, knobs: Knobs) -> None:
     knobs(raises=[5])
     run = new_run(20)
@@ -158,6 +181,23 @@ def test_a_value_that_is_no_fraction_is_never_stored(new_run: NewRun, knobs: Kno
     assert run.end().state == "complete"
     with RunReader(run.db) as reader:
         assert {(f.image, f.reason) for f in reader.failures()} == {(2, "not-finite")}
+
+
+def test_an_error_of_the_driver_that_nobody_foresaw_is_told_and_the_run_goes_on(
+    new_run: NewRun, knobs: Knobs
+) -> None:
+    knobs(huge=[2])
+    run = new_run(5)
+    run.launch()
+    status = run.wait()
+    assert status.state == "failed"
+    assert status.message == "error: argument out of range"
+    assert "failed: error: argument out of range" in run.events()
+    assert "Traceback" in run.log()
+    knobs()
+    run.launch(plan=None)
+    assert run.wait().state == "complete"
+    check(run)
 
 
 @pytest.mark.long

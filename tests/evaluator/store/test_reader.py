@@ -88,7 +88,7 @@ def test_no_file_is_made(tmp_path: Path) -> None:
     for name in ("none.db", "no/folder.db"):
         with pytest.raises(NotFound, match="no such run file"):
             RunReader(tmp_path / name)
-    with pytest.raises(NotFound):
+    with pytest.raises(StoreError, match="is a directory, no run"):
         RunReader(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

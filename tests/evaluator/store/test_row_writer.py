@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from math import inf
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
+from evaluator import catalog
+from evaluator.metrics.base import Metric
 from evaluator.records import (
     Failure,
     Measurement,
@@ -270,3 +274,90 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
     repair(path)
     with RunReader(path) as reader:
         assert audit(reader) == []
+
+
+RANGES = [
+    pytest.param(0.0, 100.0, id="percent"),
+    pytest.param(-5.0, 5.0, id="both-signs"),
+    pytest.param(-300.0, -200.0, id="negative"),
+    pytest.param(0.0, 1e6, id="wide"),
+    pytest.param(1e6, 1e6 + 1, id="far-from-0"),
+    pytest.param(0.0, 1e-9, id="narrow"),
+    pytest.param(0.0, 1e200, id="huge"),
+    pytest.param(0.0, 1e100, id="hardly-used"),
+    pytest.param(0.0, inf, id="no-greatest"),
+    pytest.param(-inf, 0.0, id="no-least"),
+    pytest.param(-inf, inf, id="no-ends"),
+]
+
+
+def wide(low: float, high: float) -> Metric:
+    return Metric("deletion", "Deletion", "del", "a user", "higher", "", low=low, high=high)
+
+
+def spread(low: float, high: float) -> list[float]:
+    """Values of a range, one for each image."""
+    span = high if high == 1e200 else min(high - low, 1e9)
+    first = low if low > -inf else min(high, 1e9) - span
+    return [first + span * share for share in (0.125, 0.93, 0.3, 0.77)]
+
+
+def of_value(cell: int, image: int, value: float) -> Measurement:
+    return Measurement(cell, image, "deletion", value, b"")
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_a_metric_of_any_range_has_its_mean_and_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch, low: float, high: float
+) -> None:
+    known = {**catalog.known_metrics(), "deletion": wide(low, high)}
+    monkeypatch.setattr(catalog, "known_metrics", lambda: known)
+    values = spread(low, high)
+    with begun(path) as writer:
+        for image, value in enumerate(values):
+            writer.rows.commit(result(row(1, image), of_value(1, image, value)))
+    with RunReader(path) as reader:
+        mean = reader.averages.summaries()[0].means["deletion"]
+        assert mean.n == 4
+        assert mean.value == pytest.approx(fmean(values), rel=1e-12)
+        assert mean.se == pytest.approx(stdev(values) / 2, rel=1e-5)
+        assert sum(reader.averages.histogram(1, "deletion")) == 4
+        listed = reader.ranking.page(1, "deletion", ascending=True, limit=2)
+        assert [place.value for place in listed] == sorted(values)[:2]
+        assert audit(reader) == []
+
+
+def test_sums_of_a_wide_metric_take_as_many_images_as_any(path: Path) -> None:
+    """The square of 1e6 is 1e24 units of 2⁻⁴⁰: of so many a single one is beyond 64 bits."""
+    wide_sums, _ = sums_of(
+        [], (of_value(1, n, 1e6) for n in range(1000)), (), {(1, "deletion"): 20}
+    )
+    assert max(abs(total) for _, total in wide_sums.values()) < 1000 * 2**32
+
+
+@pytest.mark.parametrize("images", [range(2), range(3)], ids=["one-more", "two-more"])
+def test_sums_that_an_earlier_version_would_overflow_are_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, images: range
+) -> None:
+    values = spread(0, 1000)
+    with begun(path) as writer:
+        for image in images:
+            writer.rows.commit(result(row(1, image), of_value(1, image, values[image])))
+    assert (1, "deletion", "deletion") in stored_sums(path), "in units of 2⁻⁴⁰, as it was"
+    known = {**catalog.known_metrics(), "deletion": wide(0, 1000)}
+    monkeypatch.setattr(catalog, "known_metrics", lambda: known)
+    raw(path, "DELETE FROM histograms WHERE metric = 'deletion'")
+    raw(path, "DELETE FROM sum_checksums")
+    raw(path, "UPDATE run SET born = 1")
+    with RunReader(path) as reader:
+        before = reader.averages.summaries()[0].means["deletion"]
+        assert before.value == pytest.approx(fmean(values[: len(images)]))
+    with begun(path) as writer:
+        for image in range(len(images), 4):
+            writer.rows.commit(result(row(1, image), of_value(1, image, values[image])))
+    assert (1, "deletion", "deletion") not in stored_sums(path)
+    with RunReader(path) as reader:
+        mean = reader.averages.summaries()[0].means["deletion"]
+    assert mean.n == 4
+    assert mean.value == pytest.approx(fmean(values), rel=1e-12)
+    assert mean.se == pytest.approx(stdev(values) / 2)
