@@ -2,8 +2,9 @@
 
 ``python benchmarks/ranks.py --data ../shared/imagenet-sample`` makes the runs that are not there,
 goes on with those that were stopped, and prints ``camtui ranks`` of them: eight of three networks
-and eight methods, every combination of masking, target and resize; then six of one network and
-four methods with curves. ``--images 12`` tries it, ``--dry-run`` says how much there is to compute.
+and eight methods, every combination of masking, target and resize; then six of two networks and
+four methods with curves, which cost ten times as much: ``--curve-images 24`` takes fewer images for
+them. ``--images 12`` tries it, ``--dry-run`` says how much there is to compute.
 
 Needs labels for ``--target label``: folders named by ImageNet's ids.
 """
@@ -42,14 +43,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--images", type=int, default=250)
+    parser.add_argument("--curve-images", type=int, help="for the runs with curves")
     parser.add_argument("--dry-run", action="store_true", help="say what there is to compute")
     asked = parser.parse_args()
     networks = [word for number in range(3) for word in ("-b", f"efficientnet_lite{number}")]
     how = ("--dry-run",) if asked.dry_run else ("-F", "-q")
 
-    def made(name: str, chosen: Sequence[str], *what: str) -> str:
+    def made(name: str, chosen: Sequence[str], *what: str, images: int = asked.images) -> str:
         choices = [word for one in chosen for word in CHOICES[one]]
-        where = ("--data", asked.data, "-n", str(asked.images), "--name", name)
+        where = ("--data", asked.data, "-n", str(images), "--name", name)
         camtui("run", *where, *what, *choices, *how)
         return name
 
@@ -62,6 +64,7 @@ def main() -> None:
         made(
             "-".join(("curves", *chosen)), chosen,
             *networks[:2], "-m", CURVES, "--metric", "deletion,insertion",
+            images=asked.curve_images or asked.images,
         )
         for chosen in ((), *((one,) for one in CHOICES if one not in ("pixels", "wide")))
     ]  # fmt: skip
