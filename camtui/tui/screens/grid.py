@@ -343,7 +343,9 @@ class GridScreen(RunScreen):
         """Sort by plan, by the column under the cursor, by name, in turn."""
         _, column = self.table.cursor
         order = after(self.options.order, ("plan", "value", "name"))
-        self._change(order=order, column=column if order == "value" else "", descending=True)
+        has_values = not self.options.long or column in self.snapshot.metrics
+        by = column if order == "value" and has_values else ""
+        self._change(order=order, column=by, descending=True)
         self.table.action_first()
 
     def action_reverse(self) -> None:
