@@ -93,7 +93,8 @@ def test_a_backbone_is_taken_out_and_the_run_goes_on(
     gone = typed("rm", "pictures", "-b", "resnet50", "-y")
     assert gone.exit_code == 0
     assert "removed resnet50 from pictures: 3 cells, 0 rows" in gone.stderr
-    assert typed("resume", "-q").exit_code == 0
+    resumed = typed("resume", "-q")
+    assert resumed.exit_code == 0, resumed.output
     assert typed("status", "--check").exit_code == 0
     monkeypatch.delenv("CAMTUI_FAKE")
     assert typed(*both, "-q").exit_code == 0, "and it can come back"
