@@ -10,8 +10,8 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -89,6 +89,8 @@ class Manifest:
         skipped_folders: folders that could not be looked into; to be said to whoever believes that
             all images are here.
         other_pictures: endings of pictures that are not read, and how many files have each.
+        changes: how the folder differs from the run's images, which are kept; ``found_sha256``: as
+            ``sha256``, of the folder as it is.
     """
 
     root: Path
@@ -103,6 +105,8 @@ class Manifest:
     lacks_linked: bool = False
     label_file: LabelFile | None = None
     other_pictures: Mapping[bytes, int] = field(default_factory=dict)
+    changes: str = ""
+    found_sha256: str = ""
 
     def remarks(self) -> list[tuple[Literal["info", "warning"], str]]:
         """What is to be said of the images, by its level."""
@@ -115,6 +119,8 @@ class Manifest:
             found.append(("warning", text))
         elif self.hidden:
             found.append(("info", LEFT_OUT + _hidden_text(self.hidden)))
+        if self.changes:
+            found.append(("warning", f"the run keeps its images: {self.changes}"))
         if self.lacks_linked:
             text = (
                 f"{LEFT_OUT}{counted(self.linked, 'image')} behind links to folders, which "
@@ -283,6 +289,54 @@ def find_images(
         lacks_linked=lacks_linked,
         label_file=file,
         other_pictures=others,
+    )
+
+
+def with_images_of(
+    manifest: Manifest,
+    known: Sequence[ImageRef],
+    sha256: str,
+    *,
+    accepted: bool,
+    wanted: int | None = None,
+) -> Manifest:
+    """The manifest of a run that is there, whose images stay.
+
+    Files that were added, removed or changed beyond the run's images change nothing.
+
+    Args:
+        manifest: of the folder as it is now.
+        known: the run's images, in order; ``sha256``: of its manifest.
+        accepted: the user has accepted that the folder has changed: its files are compared one by
+            one when they are read.
+        wanted: of how many images the run is to be, ``None``: of all that there are; images that
+            are new come behind the known ones.
+    """
+    now = manifest.images
+    if [one[:3] for one in now[: len(known)]] == [one[:3] for one in known]:
+        return replace(manifest, sha256=sha256)
+    if not accepted:
+        return manifest
+    sizes, paths = {image.path: image.size for image in now}, {image.path for image in known}
+    labels = {image.path: image.label for image in now}
+    more = [image for image in now if image.path not in paths]
+    room = len(more) if wanted is None else max(0, wanted - len(known))
+    kept = [
+        image._replace(label=labels.get(image.path, image.label), content=None) for image in known
+    ]
+    kept += [image._replace(id=place) for place, image in enumerate(more[:room], len(known))]
+    counts = {
+        "missing": sum(image.path not in sizes for image in known),
+        "changed": sum(sizes.get(image.path, image.size) != image.size for image in known),
+        "left out as they are new": len(more) - (len(kept) - len(known)) if wanted else 0,
+    }
+    told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return replace(
+        manifest,
+        images=tuple(kept),
+        sha256=sha256,
+        changes=told or "files were added or removed",
+        found_sha256=manifest.sha256,
     )
 
 
