@@ -19,6 +19,7 @@ from typing import Any
 from camtui.launch import ChildEnded, ask_once
 from camtui.runs import runs_home
 from evaluator import catalog
+from evaluator.crop import is_written_by_others
 from evaluator.errors import CodeNotAllowed, Mismatch, RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
@@ -73,20 +74,7 @@ def _fault(status: os.stat_result, kind: Callable[[int], bool]) -> str:
         return "is not a regular file"
     if status.st_uid != os.geteuid():
         return "belongs to another user"
-    group = status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid)
-    return "may be written by others" if group or status.st_mode & stat.S_IWOTH else ""
-
-
-def _is_private(gid: int) -> bool:
-    """Return whether a group is this user's alone, as useradd makes them: same name, no others."""
-    import grp
-    import pwd
-
-    try:
-        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return False
-    return group.gr_name == user and set(group.gr_mem) <= {user}
+    return "may be written by others" if is_written_by_others(status) else ""
 
 
 def remember(sources: Mapping[str, str]) -> None:

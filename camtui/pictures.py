@@ -35,8 +35,8 @@ NO_OBJECT = TruthObject()
 
 
 @lru_cache(maxsize=2)
-def _truths(truth: str, data: str) -> Truths:
-    return Truths(Path(truth), Path(data))
+def _truths(truth: str, data: Path) -> Truths:
+    return Truths(Path(truth), data)
 
 
 def object_in(
@@ -47,7 +47,7 @@ def object_in(
         return NO_OBJECT
     try:
         refuse_unnamed(plan.truth)
-        found = _truths(plan.truth, plan.data).square(
+        found = _truths(plan.truth, plan.folder).square(
             image, target, loaded.classes if loaded else (), seen_by(loaded, plan.resize)
         )
     except (NotFound, UsageError, TruthUnusable) as error:
@@ -158,15 +158,15 @@ def seen_by(loaded: LoadedBackbone | None, resize: int) -> Preprocessing:
     return loaded.preprocessing if loaded else Preprocessing(resize=resize)
 
 
-def evaluated_pixels(root: str, image: ImageRef, wanted: Preprocessing) -> Pixels:
+def evaluated_pixels(root: Path, image: ImageRef, wanted: Preprocessing) -> Pixels:
     """Open an image's file as a network sees it, ``[side, side, 3]``, whatever its channels.
 
     Raises:
         NotFound: this user has named no folder of images there.
         ImageUnreadable: the file is gone, or is another one now.
     """
-    refuse_unnamed(root)
-    picture = open_square(Path(root), image.path, wanted, image.size, image.content)
+    refuse_unnamed(str(root))
+    picture = open_square(root, image.path, wanted, image.size, image.content)
     return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 

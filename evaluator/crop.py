@@ -15,7 +15,7 @@ import warnings
 from functools import cache
 from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -464,6 +464,62 @@ def pillow() -> ModuleType:
     return Image
 
 
+class FollowedFolder(PosixPath):
+    """A data folder whose links are followed wherever they lead (``--follow-links``)."""
+
+
+def data_folder(path: str, *, follow_links: bool) -> Path:
+    """A data folder by its path."""
+    return FollowedFolder(path) if follow_links else Path(path)
+
+
+def is_written_by_others(status: os.stat_result) -> bool:
+    """Whether users besides the owner may write a file; a group of this user alone is none."""
+    group = status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid)
+    return bool(group or status.st_mode & stat.S_IWOTH)
+
+
+def _is_private(gid: int) -> bool:
+    """Whether a group is this user's alone, as useradd makes them: same name, no others."""
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == user and set(group.gr_mem) <= {user}
+
+
+def distrust(root: Path, path: bytes) -> str:
+    """Why a path that leads out of the data folder is not followed, in words; empty where it is.
+
+    Links are followed that this user has made, in folders that nobody else may write, to files and
+    folders of this user; with ``--follow-links`` every link.
+    """
+    parts = path.split(b"/")
+    if not {b"", b".", b".."}.isdisjoint(parts):
+        return "a path that leaves the data folder"
+    if isinstance(root, FollowedFolder):
+        return ""
+    folder = os.path.realpath(os.fsencode(root))
+    for name in parts:
+        holder = os.stat(folder)
+        folder = os.path.join(folder, name)
+        if not os.path.islink(folder):
+            continue
+        if holder.st_uid != os.geteuid():
+            return f"a link in a folder of another user{_FOLLOW}"
+        if is_written_by_others(holder):
+            return f"a link in a folder that others can write{_FOLLOW}"
+    if os.stat(folder).st_uid != os.geteuid():
+        return f"a link to what belongs to another user{_FOLLOW}"
+    return ""
+
+
+_FOLLOW = ", which is not followed without --follow-links"
+
+
 def read_image(root: Path, path: bytes, expected_size: int | None = None) -> bytes:
     """The bytes of an image's file, which is judged once it is open.
 
@@ -475,8 +531,10 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
     try:
         resolved = os.path.realpath(os.path.join(os.fsencode(root), path), strict=True)
         base = os.path.realpath(os.fsencode(root))
-        if os.path.commonpath([resolved, base]) != base:
-            raise ImageUnreadable("outside-root", "a link that leaves the data folder")
+        if not is_within(resolved, base):
+            if why := distrust(root, path):
+                raise ImageUnreadable("outside-root", why)
+            _check(os.stat(resolved), expected_size, link=True)
         descriptor = os.open(
             resolved, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         )  # a pipe must not make it wait
@@ -484,8 +542,10 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
         raise ImageUnreadable("permission", "no permission to read it") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         there = isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE
+        told = _link_text(os.path.join(os.fsencode(root), path), error)
         raise ImageUnreadable(
-            "io-error" if there else "missing", printable(getattr(error, "strerror", None) or error)
+            "io-error" if there else "missing",
+            told or printable(getattr(error, "strerror", None) or error),
         ) from error
     try:
         _check(os.fstat(descriptor), expected_size)
@@ -500,9 +560,26 @@ def read_image(root: Path, path: bytes, expected_size: int | None = None) -> byt
     return data
 
 
-def _check(status: os.stat_result, expected_size: int | None) -> None:
+def is_within(path: bytes, folder: bytes) -> bool:
+    """Whether a path lies in a folder, or is it; both with links resolved."""
+    return os.path.commonpath([path, folder]) == folder
+
+
+def _link_text(place: bytes, error: OSError | ValueError) -> str:
+    """What is wrong with a link; empty where the name is none."""
+    if not isinstance(error, OSError) or b"\0" in place or not os.path.islink(place):
+        return ""
+    if error.errno == errno.ELOOP:
+        return "a link that leads round in a circle"
+    if error.errno == errno.ENOENT:
+        return f"a link to nothing: {printable(os.readlink(place), 120)}"
+    return ""
+
+
+def _check(status: os.stat_result, expected_size: int | None, *, link: bool = False) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ImageUnreadable("not-a-file", "not a regular file")
+        to = "a link to what is " if link else ""
+        raise ImageUnreadable("not-a-file", f"{to}not a regular file")
     if expected_size is not None and status.st_size != expected_size:
         raise ImageUnreadable(
             "changed", f"{status.st_size} bytes, the manifest has {expected_size}"

@@ -10,11 +10,12 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from evaluator.crop import distrust, is_within
 from evaluator.errors import UsageError
 from evaluator.labels import LabelFile, Listing, imagenet_wnids, planned_labels
 from evaluator.plan import RunPlan
@@ -83,12 +84,16 @@ class Manifest:
         sha256: over every path and size of the whole data set, whatever the limit.
         total: images in the data set before the limit.
         folders: class folders of the whole data set, sorted; empty for a flat folder.
+        linked: images behind links to folders; ``lacks_linked``: they are none all the same, of a
+            run that was begun without them.
         hidden: files named like images that are hidden or system files, or in such folders;
             ``keeps_hidden``: they are images all the same, of a run that an earlier version began.
         label_file: the labels by file.
         skipped_folders: folders that could not be looked into; to be said to whoever believes that
             all images are here.
         other_pictures: endings of pictures that are not read, and how many files have each.
+        changes: how the folder differs from the run's images, which are kept; ``found_sha256``: as
+            ``sha256``, of the folder as it is.
     """
 
     root: Path
@@ -99,8 +104,12 @@ class Manifest:
     folders: tuple[str, ...] = ()
     hidden: tuple[bytes, ...] = ()
     keeps_hidden: bool = False
+    linked: int = 0
+    lacks_linked: bool = False
     label_file: LabelFile | None = None
     other_pictures: Mapping[bytes, int] = field(default_factory=dict)
+    changes: str = ""
+    found_sha256: str = ""
 
     def remarks(self) -> list[tuple[Literal["info", "warning"], str]]:
         """What is to be said of the images, by its level."""
@@ -113,6 +122,14 @@ class Manifest:
             found.append(("warning", text))
         elif self.hidden:
             found.append(("info", LEFT_OUT + _hidden_text(self.hidden)))
+        if self.changes:
+            found.append(("warning", f"the run keeps its images: {self.changes}"))
+        if self.lacks_linked:
+            text = (
+                f"{LEFT_OUT}{counted(self.linked, 'image')} behind links to folders, which "
+                "this run was begun without: a run of another --name has them"
+            )
+            found.append(("warning", text))
         if self.other_pictures:
             found.append(("warning", LEFT_OUT + _other_text(self.other_pictures)))
         if warning := self.warning():
@@ -171,7 +188,7 @@ def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
     """
     labels = Path(plan.labels) if plan.labels else None
     manifest = find_images(
-        Path(plan.data),
+        plan.folder,
         seed=plan.seed,
         limit=plan.limit,
         labels=labels,
@@ -213,26 +230,27 @@ def find_images(
     skipped_folders: list[SkippedFolder] = []
     found: list[tuple[bytes, int]] = []
     hidden: list[tuple[bytes, int]] = []
+    linked: list[tuple[bytes, int]] = []
     others: Counter[bytes] = Counter()
     for extensions in (EXTENSIONS, ARRAYS):
         skipped_folders.clear()
         others.clear()
-        for path, size, is_hidden in _walk(root, skipped_folders, others, extensions):
-            (hidden if is_hidden else found).append((path, size))
-        if found or hidden:
+        for path, size, is_hidden, is_linked in _walk(root, skipped_folders, others, extensions):
+            (hidden if is_hidden else linked if is_linked else found).append((path, size))
+        if found or hidden or linked:
             break
     if demo:
         others.clear()
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
-        hidden = []
+        hidden, linked = [], []
     if skipped_folders and not skipped_folders[0].path:
         raise UsageError(
             f"cannot read {printable(root)}: {skipped_folders[0].reason}",
             f"ls -ld {printable(root)}",
         )
-    keeps_hidden = stored is not None and bool(hidden) and _has_hidden(stored, found, hidden)
-    if keeps_hidden:
-        found += hidden
+    lacks_linked, keeps_hidden = _as_found(stored, found, linked, hidden)
+    found += [] if lacks_linked else linked
+    found += hidden if keeps_hidden else []
     if not found and hidden:
         raise UsageError(
             f"no images in {printable(root)}, {LEFT_OUT}{_hidden_text([p for p, _ in hidden])}",
@@ -243,6 +261,15 @@ def find_images(
         raise UsageError(
             f"no images in {printable(root)}, {LEFT_OUT}{_other_text(others)}",
             f"it reads {' '.join(e.decode() for e in EXTENSIONS)}",
+        )
+    if not found and skipped_folders:
+        skipped = skipped_folders[0]
+        raise UsageError(
+            f"no images in {printable(root)}, {LEFT_OUT}{printable(skipped.path)}: "
+            f"{skipped.reason}",
+            "camtui run --follow-links follows every link"
+            if "link" in skipped.reason
+            else f"ls -ld {printable(root)}",
         )
     if not found:
         raise UsageError(
@@ -266,16 +293,78 @@ def find_images(
         folders=tuple(sorted({folder_of(path) for path, _ in found} - {""})),
         hidden=tuple(sorted(path for path, _ in hidden)),
         keeps_hidden=keeps_hidden,
+        linked=len(linked),
+        lacks_linked=lacks_linked,
         label_file=file,
         other_pictures=others,
     )
 
 
-def _has_hidden(
-    stored: Listing, found: list[tuple[bytes, int]], hidden: list[tuple[bytes, int]]
-) -> bool:
-    """Whether a run's images are those with the hidden ones, as an earlier version found them."""
-    return _fingerprint(found) != stored.sha256 == _fingerprint([*found, *hidden])
+def with_images_of(
+    manifest: Manifest,
+    known: Sequence[ImageRef],
+    sha256: str,
+    *,
+    accepted: bool,
+    wanted: int | None = None,
+) -> Manifest:
+    """The manifest of a run that is there, whose images stay.
+
+    Files that were added, removed or changed beyond the run's images change nothing.
+
+    Args:
+        manifest: of the folder as it is now.
+        known: the run's images, in order; ``sha256``: of its manifest.
+        accepted: the user has accepted that the folder has changed: its files are compared one by
+            one when they are read.
+        wanted: of how many images the run is to be, ``None``: of all that there are; images that
+            are new come behind the known ones.
+    """
+    now = manifest.images
+    if [one[:3] for one in now[: len(known)]] == [one[:3] for one in known]:
+        return replace(manifest, sha256=sha256)
+    if not accepted:
+        return manifest
+    sizes, paths = {image.path: image.size for image in now}, {image.path for image in known}
+    labels = {image.path: image.label for image in now}
+    more = [image for image in now if image.path not in paths]
+    room = len(more) if wanted is None else max(0, wanted - len(known))
+    kept = [
+        image._replace(label=labels.get(image.path, image.label), content=None) for image in known
+    ]
+    kept += [image._replace(id=place) for place, image in enumerate(more[:room], len(known))]
+    counts = {
+        "missing": sum(image.path not in sizes for image in known),
+        "changed": sum(sizes.get(image.path, image.size) != image.size for image in known),
+        "left out as they are new": len(more) - (len(kept) - len(known)) if wanted else 0,
+    }
+    told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return replace(
+        manifest,
+        images=tuple(kept),
+        sha256=sha256,
+        changes=told or "files were added or removed",
+        found_sha256=manifest.sha256,
+    )
+
+
+_Found = list[tuple[bytes, int]]
+
+
+def _as_found(
+    stored: Listing | None, found: _Found, linked: _Found, hidden: _Found
+) -> tuple[bool, bool]:
+    """Whether a run's images are those without the linked ones, and with the hidden ones.
+
+    Earlier versions followed no links to folders, and took hidden files for images.
+    """
+    for lacks, keeps in ((False, False), (True, False), (False, True), (True, True)):
+        if stored is None or (lacks and not linked) or (keeps and not hidden):
+            continue
+        images = [*found, *([] if lacks else linked), *(hidden if keeps else [])]
+        if _fingerprint(images) == stored.sha256:
+            return lacks, keeps
+    return False, False
 
 
 def _existing_folder(root: Path) -> Path:
@@ -307,20 +396,22 @@ def _walk(
     skipped_folders: list[SkippedFolder],
     others: Counter[bytes],
     extensions: tuple[bytes, ...],
-) -> Iterator[tuple[bytes, int, bool]]:
+) -> Iterator[tuple[bytes, int, bool, bool]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
-    Folders that cannot be looked into, and links to folders (which may lead out, or round), are
-    added to ``skipped_folders``, but for hidden ones; pictures that are not read are counted in
-    ``others``.
+    Folders that cannot be looked into, and links to folders that are not followed (``distrust``;
+    those that lead round), are added to ``skipped_folders``, but for hidden ones; pictures that are
+    not read are counted in ``others``.
 
     Yields:
-        Path below the root, size, and whether it is hidden or in a hidden folder.
+        Path below the root, size, whether it is hidden or in a hidden folder, and whether it is
+        behind a link to a folder.
     """
     base = os.fsencode(root)
-    pending = [(b"", False)]
+    pending = [(b"", False, False)]
+    followed: list[bytes] = []
     while pending:
-        folder, hidden_folder = pending.pop()
+        folder, hidden_folder, linked = pending.pop()
         try:
             entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
         except OSError as error:
@@ -331,15 +422,37 @@ def _walk(
             path = os.path.join(folder, entry.name)
             hidden = hidden_folder or is_hidden(entry.name)
             if entry.name.lower().endswith(extensions):
-                yield path, _size(entry), hidden
+                yield path, _size(entry), hidden, linked
             elif entry.is_dir(follow_symlinks=False):
-                pending.append((path, hidden))
+                pending.append((path, hidden, linked))
             elif not hidden and (end := os.path.splitext(entry.name)[1].lower()) in OTHER_PICTURES:
                 others[end] += 1
             elif not hidden and _is_folder(entry):
-                skipped_folders.append(
-                    SkippedFolder(path, "a link to a folder, which is not followed")
-                )
+                if why := _not_followed(root, path, followed):
+                    skipped_folders.append(SkippedFolder(path, why))
+                else:
+                    pending.append((path, hidden, True))
+
+
+def _not_followed(root: Path, path: bytes, followed: list[bytes]) -> str:
+    """Why a link to a folder is not followed; one that is, is added to ``followed``."""
+    base = os.path.realpath(os.fsencode(root))
+    target = os.path.realpath(os.path.join(base, path))
+    if is_within(base, target):
+        return "a link that leads round in a circle"
+    if is_within(target, base) and not any(
+        map(is_hidden, os.path.relpath(target, base).split(b"/"))
+    ):
+        return "a link to a folder of the same data"
+    if any(is_within(target, other) for other in followed):
+        return "a link to a folder that another link leads to"
+    try:
+        if why := distrust(root, path):
+            return why
+    except OSError as error:
+        return f"a link to a folder: {error.strerror}"
+    followed.append(target)
+    return ""
 
 
 def _other_text(others: Mapping[bytes, int]) -> str:

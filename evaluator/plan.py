@@ -27,6 +27,7 @@ from evaluator.backbones import (
     known_backbone,
     refuse_arrays,
 )
+from evaluator.crop import data_folder
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
 from evaluator.metrics.base import Metric
@@ -44,7 +45,8 @@ class RunPlan:
     Fractions and pixels; paths are absolute; see ``docs/protocol.md``.
 
     Attributes:
-        data: the data folder; ``demo``: only scikit-image's photographs in it.
+        data: the data folder; ``follow_links``: its links are followed wherever they lead;
+            ``demo``: only scikit-image's photographs in it.
         methods: method specs, options included where they differ from the defaults.
         metrics: keys; the five of a row are always there, the others are optional.
         code: the methods, metrics and backbones among them that are not camtui's own.
@@ -72,7 +74,13 @@ class RunPlan:
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
+    follow_links: bool = False
     code: tuple[Code, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The data folder; what it knows of links decides which images are read."""
+        return data_folder(self.data, follow_links=self.follow_links)
 
     @property
     def rule(self) -> Rule | None:
@@ -101,7 +109,10 @@ class RunPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or TOML."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.follow_links:  # so that plans without it stay as earlier versions wrote them
+            del values["follow_links"]
+        return values
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys; equal plans have equal text."""
@@ -379,6 +390,10 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
         ProtocolOption(
             "truth", "Where the objects are: masks, VOC boxes or a COCO file.", Path,
             "DIR|FILE.json", "Images", extendable=True,
+        ),
+        ProtocolOption(
+            "follow_links", "Read images behind links that others may have laid.", bool,
+            panel="Images", extendable=True,
         ),
         ProtocolOption(
             "pointing_margin", "Around the object, in pointing_game.", int, "PIXELS",
@@ -691,6 +706,7 @@ def extended(stored: RunPlan, asked: RunPlan) -> RunPlan:
         labels=asked.labels or stored.labels,
         code=_extended_code(stored, asked),
         truth=asked.truth or stored.truth,
+        follow_links=asked.follow_links or stored.follow_links,
     )
 
 

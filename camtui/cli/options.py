@@ -67,6 +67,15 @@ OnFinishOption = Annotated[
 ]
 
 
+AcceptDataChangesOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-data-changes",
+        rich_help_panel="Images",
+        help="Keep the run's images where files were added, removed or changed.",
+    ),
+]
+
 AllowCodeOption = Annotated[
     bool,
     typer.Option(

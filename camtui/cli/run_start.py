@@ -118,6 +118,7 @@ def stored_request(
     allow_code: bool = False,
     retry_failed: bool = False,
     finish_dropped: bool = False,
+    accept_data_changes: bool = False,
 ) -> tuple[RunRequest, StoredRun | None]:
     """Return the request to go on with a run that is there, and that run.
 
@@ -139,6 +140,7 @@ def stored_request(
         retry_failed=retry_failed,
         run_reference=reference(path),
         allowed=allowed_of(plan.code, retry_command, allow=allow_code) if plan else {},
+        accept_data_changes=accept_data_changes,
     )
     return request, stored
 
@@ -220,7 +222,7 @@ def _fetch_missing_weights(request: RunRequest, stored: StoredRun | None, prepar
     if keys := missing_weights(plan, stored):
         from evaluator.execution.driver import look_at_data
 
-        look_at_data(plan, stored)
+        look_at_data(request, plan, stored)
         if preparing:
             print_message(f"{preparing} fetching the weights of {', '.join(keys)}")
         fetch_weights(keys)

@@ -94,7 +94,7 @@ def open_input(reader: RunReader, ref: ImageRef, loaded: LoadedBackbone | None) 
     """
     plan = reader.plan()
     try:
-        return evaluated_pixels(plan.data, ref, seen_by(loaded, plan.resize))
+        return evaluated_pixels(plan.folder, ref, seen_by(loaded, plan.resize))
     except ImageUnreadable as error:
         raise NotFound(
             f"cannot open {printable(ref.path)} in {printable(plan.data)}: {error.message}",

@@ -6,7 +6,7 @@ Blocking: called from threads.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from camtui.format import SIGNS, Field, metric_header, percent
@@ -110,7 +110,7 @@ class InputImage(NamedTuple):
     problem: str = ""
 
 
-def open_input(root: str, image: ImageRef, wanted: Preprocessing) -> InputImage:
+def open_input(root: Path, image: ImageRef, wanted: Preprocessing) -> InputImage:
     """Open the image's file, as a backbone sees it."""
     try:
         return InputImage(evaluated_pixels(root, image, wanted))
@@ -287,7 +287,7 @@ def name_lines(
 
 def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:
     """Open the file of an image and draw its overlay."""
-    found = open_input(plan.data, record.image, seen_by(record.loaded, plan.resize))
+    found = open_input(plan.folder, record.image, seen_by(record.loaded, plan.resize))
     map_ = saliency_map(record.cell.method, record.row, record.loaded)
     panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
     return gallery_item(

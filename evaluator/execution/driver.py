@@ -39,7 +39,7 @@ from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest, StoredRun, stored_run
 from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
-from evaluator.images import Manifest, planned_images
+from evaluator.images import Manifest, planned_images, with_images_of
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
 from evaluator.records import LoadedBackbone, RunState, WorkerState
@@ -71,10 +71,15 @@ class Data(NamedTuple):
     remarks: list[str]
 
 
-def look_at_data(plan: RunPlan, stored: StoredRun | None) -> Data:
+_DATA = "data"
+"""The key of the folder's hash among the run's versions, where the user has accepted changes."""
+
+
+def look_at_data(request: RunRequest, plan: RunPlan, stored: StoredRun | None) -> Data:
     """Find the images and the truth that a plan names.
 
     Args:
+        request: names the run's file, and says whether changes of the data are accepted.
         plan: the whole of it.
         stored: the run that is there already.
 
@@ -82,6 +87,8 @@ def look_at_data(plan: RunPlan, stored: StoredRun | None) -> Data:
         UsageError, Mismatch: there are no images, or no labels or truth where the plan needs them.
     """
     manifest = planned_images(plan, stored.listing if stored else None)
+    if stored and manifest.sha256 != stored.listing.sha256:
+        manifest = _with_stored_images(request, plan, stored, manifest)
     truths = planned_truth(plan)
     check_target(plan, manifest)
     images, remarks = len(manifest.images), manifest.remark_lines()
@@ -94,6 +101,22 @@ def look_at_data(plan: RunPlan, stored: StoredRun | None) -> Data:
     if having < images:
         remarks.append(f"warning: {images - having} of {images} images have no truth")
     return Data(manifest, truths, remarks)
+
+
+def _with_stored_images(
+    request: RunRequest, plan: RunPlan, stored: StoredRun, manifest: Manifest
+) -> Manifest:
+    """The manifest of a folder that has changed, with the run's images where that is accepted."""
+    with RunReader(request.db) as reader:
+        known = reader.images.between(0, stored.info.image_count - 1)
+    grows = plan.limit is None and stored.plan.limit is not None
+    return with_images_of(
+        manifest,
+        known,
+        stored.listing.sha256,
+        accepted=request.accept_data_changes or stored.info.versions.get(_DATA) == manifest.sha256,
+        wanted=None if grows else plan.limit or len(known),
+    )
 
 
 def _refuse_code(plan: RunPlan, request: RunRequest) -> None:
@@ -169,6 +192,7 @@ def _store(
     versions = {
         **_truth_identity(plan, truths, before),
         **({LABELS: labels.sha256} if labels and not labels.faults else {}),
+        **({_DATA: manifest.found_sha256} if manifest.changes else {}),
         "camtui": version("camtui"),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
@@ -229,7 +253,7 @@ class DriverSession:
         """
         before = None if self._new_file else stored_run(self._request.db)
         plan = planned(self._request, before)
-        manifest, truths, remarks = look_at_data(plan, before)
+        manifest, truths, remarks = look_at_data(self._request, plan, before)
         self._announce({"found": remarks if self._request.plan else []})
         _store(writer, self._request, plan, before, manifest, truths)
         try:

@@ -151,6 +151,8 @@ class RunRequest:
             no name that they know.
         allowed: code that the user lets this run import: the text of each reference → the hash of
             its source.
+        accept_data_changes: keep the run's images where the data folder has changed; those that are
+            missing or changed become failures.
     """
 
     db: Path
@@ -160,6 +162,7 @@ class RunRequest:
     retry_failed: bool = False
     run_reference: str = "RUN"
     allowed: Mapping[str, str] = field(default_factory=dict)
+    accept_data_changes: bool = False
 
     @property
     def log(self) -> Path:
@@ -186,6 +189,7 @@ class RunRequest:
             retry_failed=values["retry_failed"],
             run_reference=values["run_reference"],
             allowed=values["allowed"],
+            accept_data_changes=values["accept_data_changes"],
         )
 
 

@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor
 
 from evaluator.backbones import known_backbone
-from evaluator.crop import pillow
+from evaluator.crop import data_folder, pillow
 from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
@@ -183,7 +183,11 @@ class EvaluationSession:
         self._settings = settings
         self._device = torch.device(settings.device)
         cuda = self._device.type == "cuda"
-        self._loader = Loader(Path(settings.root), threads=settings.loaders, pinned=cuda)
+        self._loader = Loader(
+            data_folder(settings.root, follow_links=settings.plan.follow_links),
+            threads=settings.loaders,
+            pinned=cuda,
+        )
         self._noise = (
             NoiseAhead(self._loader.threads) if cuda else None
         )  # on a CPU whoever draws ahead computes less

@@ -114,7 +114,7 @@ def changed_images(reader: RunReader) -> list[str]:
 
     Reads the file of every image that has rows.
     """
-    root, problems = Path(reader.plan().data), []
+    root, problems = reader.plan().folder, []
     for image in reader.images.between(0, reader.info().image_count):
         if image.content is None:
             continue

@@ -401,7 +401,8 @@ class RunWriter(WritableFile):
         if sha256 != manifest.sha256:
             raise Mismatch(
                 _manifest_difference(self.connection, manifest),
-                "choose another --name for the changed data",
+                "--accept-data-changes keeps the run's images (those that are missing or changed "
+                "become failures); or choose another --name for the changed data",
             )
         if plan.labels is not None and (other := _label_difference(self, manifest)):
             raise Mismatch(

@@ -203,7 +203,7 @@ def planned_truth(plan: RunPlan) -> Truths | None:
     Raises:
         UsageError: there is none at that place.
     """
-    return Truths(Path(plan.truth), Path(plan.data)) if plan.truth else None
+    return Truths(Path(plan.truth), plan.folder) if plan.truth else None
 
 
 class Truths:

@@ -145,7 +145,7 @@ def test_a_received_run_shows_nothing_until_its_folder_is_named(tmp_path: Path) 
     assert "which you have not named" in refused.stderr
     assert f"--data {tmp_path / 'data'}" in refused.stderr
     assert not (tmp_path / "a.png").exists()
-    source = open_input(str(tmp_path / "data"), ImageRef(0, b"x.png", 1, None), Preprocessing())
+    source = open_input(tmp_path / "data", ImageRef(0, b"x.png", 1, None), Preprocessing())
     assert source.pixels is None
     assert "not shown" in source.problem
     assert CliRunner().invoke(app, [*words, "--data", str(tmp_path / "data")]).exit_code == 0

@@ -23,6 +23,7 @@ import tifffile
 from PIL import Image
 from torchvision import transforms
 
+from evaluator import crop
 from evaluator.crop import centre_square, crop_mask, open_hashed, open_square, size_of
 from evaluator.errors import ImageUnreadable
 from evaluator.records import Preprocessing
@@ -407,7 +408,13 @@ def make_pipe(root: Path) -> bytes:
 def make_outside(root: Path) -> bytes:
     noise(10, 10).save(root.parent / "outside.png")
     (root / "link.png").symlink_to(root.parent / "outside.png")
+    root.chmod(0o777)
     return b"link.png"
+
+
+def make_device(root: Path) -> bytes:
+    (root / "device.png").symlink_to("/dev/null")
+    return b"device.png"
 
 
 def make_dots(root: Path) -> bytes:
@@ -440,6 +447,7 @@ def make_zero_byte(root: Path) -> bytes:
         (make_folder, "not-a-file"),
         (make_pipe, "not-a-file"),
         (make_outside, "outside-root"),
+        (make_device, "not-a-file" if os.geteuid() == 0 else "outside-root"),
         (make_dots, "outside-root"),
         (make_absolute, "outside-root"),
         (make_sibling, "outside-root"),
@@ -453,6 +461,80 @@ def test_what_is_not_a_file_of_the_data_set(
     with pytest.raises(ImageUnreadable) as caught:
         open_square(root, make(root), USUAL)
     assert caught.value.reason == reason
+
+
+LINKED = {
+    "link.png": "../outside.png",
+    "chain.png": "link.png",
+    "blob.png": "../blobs/0a1b",
+    "folder/x.png": "../../outside.png",
+}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_that_the_user_has_made_are_followed(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    for place in ("outside.png", "blobs/0a1b"):
+        noise(240, 240).save(tmp_path / place, format="PNG")
+    for link, target in LINKED.items():
+        (root / link).symlink_to(target)
+    assert open_square(root, os.fsencode(name), USUAL).size == (SIDE, SIDE)
+
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda root: root.chmod(0o777), "a link in a folder that others can write"),
+        (lambda root: root.chmod(0o775), "a link in a folder that others can write"),
+        pytest.param(
+            lambda root: os.chown(root, 12345, -1),
+            "a link in a folder of another user",
+            marks=NEEDS_ROOT,
+        ),
+        pytest.param(
+            lambda root: os.chown(root.parent / "outside.png", 12345, -1),
+            "a link to what belongs to another user",
+            marks=NEEDS_ROOT,
+        ),
+    ],
+)
+def test_links_that_others_may_have_laid_are_followed_where_it_is_said(
+    tmp_path: Path, change: Callable[[Path], None], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crop, "_is_private", lambda _: False)
+    root = tmp_path / "root"
+    root.mkdir()
+    noise(240, 240).save(tmp_path / "outside.png")
+    (root / "link.png").symlink_to("../outside.png")
+    change(root)
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(root, b"link.png", USUAL)
+    assert caught.value.reason == "outside-root"
+    assert caught.value.message == f"{why}, which is not followed without --follow-links"
+    assert open_square(crop.FollowedFolder(root), b"link.png", USUAL).size == (SIDE, SIDE)
+    for path in (b"../outside.png", b"/etc/hostname"):
+        with pytest.raises(ImageUnreadable, match="leaves the data folder"):
+            open_square(crop.FollowedFolder(root), path, USUAL)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason", "why"),
+    [
+        ("nowhere", "missing", "a link to nothing: nowhere"),
+        ("x.png", "missing", "a link that leads round in a circle"),
+        ("/dev/null", "not-a-file", "a link to what is not a regular file"),
+    ],
+)
+def test_a_link_is_said_to_be_one(tmp_path: Path, target: str, reason: str, why: str) -> None:
+    (tmp_path / "x.png").symlink_to(target)
+    with pytest.raises(ImageUnreadable) as caught:
+        open_square(crop.FollowedFolder(tmp_path), b"x.png", USUAL)
+    assert (caught.value.reason, caught.value.message) == (reason, why)
 
 
 def test_a_file_that_has_changed_since_the_manifest(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from evaluator.crop import FollowedFolder
 from evaluator.errors import UsageError
 from evaluator.images import (
     DEMO_PHOTOGRAPHS,
@@ -162,11 +164,54 @@ def test_folders_that_are_not_looked_into_are_named(tmp_path: Path) -> None:
     assert [left.path for left in found.skipped_folders] == [b"link"]
     assert (
         found.warning()
-        == f"a folder is left out: {tmp_path}/data/link: a link to a folder, which is not followed"
+        == f"a folder is left out: {tmp_path}/data/link: a link that leads round in a circle"
     )
     (tmp_path / "data" / "other\x1b").symlink_to(tmp_path)
     assert find_images(tmp_path / "data", seed=0).warning().startswith("2 folders are left out: ")
     assert find_images(tmp_path / "data" / "a", seed=0).warning() == ""
+
+
+def linked_classes(root: Path) -> Path:
+    """Two class folders elsewhere, a link to each, one link more to one, and one image here."""
+    write(root / "store", "cats/x.png", "cats/deep/y.png", "dogs/z.png")
+    write(root / "data", "birds/b.png")
+    for name, target in (("cat", "cats"), ("dog", "dogs"), ("dog2", "dogs")):
+        (root / "data" / name).symlink_to(root / "store" / target)
+    (root / "data" / "aves").symlink_to(root / "data" / "birds")
+    (root / "store" / "cats" / "back").symlink_to(root / "store" / "cats")
+    return root / "data"
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    found = find_images(linked_classes(tmp_path), seed=0)
+    names = {b"birds/b.png", b"cat/deep/y.png", b"cat/x.png"}
+    assert len(found.images) == 4
+    assert names < {image.path for image in found.images}
+    assert {left.reason for left in found.skipped_folders} == {
+        "a link to a folder of the same data",
+        "a link to a folder that another link leads to",
+    }
+    assert len(found.skipped_folders) == 3
+
+
+def test_links_that_others_may_have_laid_are_named(tmp_path: Path) -> None:
+    data = linked_classes(tmp_path)
+    shutil.rmtree(data / "birds")
+    data.chmod(0o777)
+    with pytest.raises(UsageError, match=r"no images in .*a link in a folder that others can"):
+        find_images(data, seed=0)
+    assert len(find_images(FollowedFolder(data), seed=0).images) == 3
+
+
+def test_a_run_that_was_begun_without_the_linked_images_keeps_its_own(tmp_path: Path) -> None:
+    data = linked_classes(tmp_path)
+    alone = Path(shutil.copytree(data / "birds", tmp_path / "alone" / "birds")).parent
+    before = find_images(alone, seed=0)
+    stored = Listing(before.sha256, len(before.images), None, "")
+    found = find_images(data, seed=0, stored=stored)
+    assert (found.sha256, found.images) == (before.sha256, before.images)
+    (text,) = [text for _, text in found.remarks() if "was begun without" in text]
+    assert text.startswith("left out: 3 images behind links to folders")
 
 
 def test_the_order_is_a_function_of_seed_and_path(tmp_path: Path) -> None:

@@ -120,9 +120,7 @@ def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     for kind, measured in found.items():
         expected = {key: PINNED.get(key, ONCE) for key in measured}
         assert {
-            key: one
-            for key, one in measured.items()
-            if one != expected[key] and key not in at_most
+            key: one for key, one in measured.items() if one != expected[key] and key not in at_most
         } == {}, kind
         assert all(measured[key] <= expected[key] for key in at_most)
     text = README.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.options import (
+    AcceptDataChangesOption,
     AllowCodeOption,
     MaxFailuresOption,
     OnFinishOption,
@@ -31,6 +32,7 @@ def resume(
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
     allow_code: AllowCodeOption = False,
+    accept_data_changes: AcceptDataChangesOption = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also the cells that --drop-decided left unfinished.")
     ] = False,
@@ -45,6 +47,10 @@ def resume(
         compute_settings(compute), max_failures=max_failures, on_finish=on_finish
     )
     request, stored = stored_request(
-        find_run(run), settings, allow_code=allow_code, finish_dropped=everything
+        find_run(run),
+        settings,
+        allow_code=allow_code,
+        finish_dropped=everything,
+        accept_data_changes=accept_data_changes,
     )
     start_run(ctx, request, stored, output)

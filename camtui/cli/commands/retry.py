@@ -8,6 +8,7 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.options import (
+    AcceptDataChangesOption,
     AllowCodeOption,
     OutputOptions,
     RunArgument,
@@ -33,6 +34,7 @@ def retry(
         ),
     ] = True,
     allow_code: AllowCodeOption = False,
+    accept_data_changes: AcceptDataChangesOption = False,
 ) -> None:
     """Try the images again that have failed.
 
@@ -42,6 +44,11 @@ def retry(
     """
     settings = driver_settings(compute_settings(compute))
     request, stored = stored_request(
-        find_run(run), settings, command="retry", allow_code=allow_code, retry_failed=failed
+        find_run(run),
+        settings,
+        command="retry",
+        allow_code=allow_code,
+        retry_failed=failed,
+        accept_data_changes=accept_data_changes,
     )
     start_run(ctx, request, stored, output)

@@ -10,7 +10,13 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_message
-from camtui.cli.options import AllowCodeOption, MaxFailuresOption, OnFinishOption, OutputOptions
+from camtui.cli.options import (
+    AcceptDataChangesOption,
+    AllowCodeOption,
+    MaxFailuresOption,
+    OnFinishOption,
+    OutputOptions,
+)
 from camtui.cli.run_start import confirm_more_images, driver_settings, start_run
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeOptions, compute_settings, on_cuda
@@ -30,6 +36,7 @@ def run(
     typed: PlanOptions,
     *,
     allow_code: AllowCodeOption = False,
+    accept_data_changes: AcceptDataChangesOption = False,
     compute: ComputeOptions,
     output: OutputOptions,
     name: Annotated[
@@ -97,6 +104,7 @@ def run(
         settings=settings,
         run_reference=reference(path),
         allowed=allowed,
+        accept_data_changes=accept_data_changes,
     )
     if dry_run:
         from camtui.cli.dry_run import print_dry_run

@@ -294,7 +294,7 @@ class ImageScreen(RunScreen):
         key = record.image.id, seen_by(record.loaded, self._plan.resize)
         if key not in self._inputs:
             self._inputs[key] = await asyncio.to_thread(
-                open_input, self._plan.data, record.image, key[1]
+                open_input, self._plan.folder, record.image, key[1]
             )
             while len(self._inputs) > IMAGES_CACHED:
                 del self._inputs[next(iter(self._inputs))]

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -466,6 +467,10 @@ def test_other_weights_at_resume_are_refused(new_run: NewRun, knobs: Knobs) -> N
     with pytest.raises(Mismatch, match="seed: 0 → 1"):
         run.launch(plan=replace(run.plan, seed=1))
     make_data(Path(run.plan.data), 21)
+    run.end()  # a file more, which is none of the first five
+    with RunReader(run.db) as reader:
+        file = Path(run.plan.data) / os.fsdecode(reader.images.get(0).path)
+    file.write_bytes(file.read_bytes() + b"more")
     with pytest.raises(Mismatch, match="data folder has changed"):
         run.launch()
     check(run)
@@ -652,3 +657,56 @@ def test_images_without_a_truth_are_counted_and_no_failures(tmp_path: Path) -> N
         ) == (1, 1.0, 1.0)
         *_, note = run_notes(reader, cell_views(reader))
         assert note == "1 image without a truth: no value of Mass Accuracy, Rank Accuracy"
+
+
+CHANGES = {
+    "removed": lambda data: (data / "img00003.jpg").unlink(),
+    "resized": lambda data: (data / "img00003.jpg").write_bytes(b"y" * 99),
+    "added": lambda data: (data / "new.jpg").write_bytes(b"x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_run_goes_on_with_its_images_where_changes_are_accepted(
+    new_run: NewRun, knobs: Knobs, change: str
+) -> None:
+    knobs(files=True)
+    run = new_run(8, methods=("gradcam",))
+    run.launch()
+    assert run.wait().state == "complete"
+    CHANGES[change](Path(run.plan.data))
+    more = replace(run.plan, methods=("gradcam", "gradcampp"))
+    with pytest.raises(Mismatch) as caught:
+        run.launch(plan=more)
+    assert caught.value.hint.startswith("--accept-data-changes keeps")
+    run.launch(plan=more, accept_data_changes=True)
+    run.wait_for_lock()
+    with RunReader(run.db) as reader:
+        failures = [failure.reason for failure in reader.failures()]
+        rows = [summary.n for summary in reader.averages.summaries()]
+    assert failures == {"removed": ["missing"], "resized": ["changed"], "added": []}[change]
+    assert rows == [8, 8 - len(failures)]
+    assert any(text.startswith("the run keeps its images: ") for text in run.events())
+    run.launch(plan=None, retry_failed=True)
+    assert run.wait().images == 8, "what was accepted once is not asked again"
+
+
+@pytest.mark.parametrize("change", ["added", "resized"])
+def test_files_beyond_the_limit_stop_no_run(new_run: NewRun, change: str) -> None:
+    run = new_run(20, methods=("gradcam",), limit=5)
+    run.launch()
+    run.wait()
+    order = find_images(Path(run.plan.data), seed=0).images
+    if change == "resized":
+        (Path(run.plan.data) / os.fsdecode(order[9].path)).write_bytes(b"y" * 99)
+    else:
+        names = (f"late{number}.jpg" for number in count())
+        for name in names:
+            (Path(run.plan.data) / name).write_bytes(b"x")
+            if find_images(Path(run.plan.data), seed=0, limit=5).images == order[:5]:
+                break
+            (Path(run.plan.data) / name).unlink()
+    run.launch(plan=replace(run.plan, methods=("gradcam", "gradcampp")))
+    assert run.wait().state == "complete"
+    with RunReader(run.db) as reader:
+        assert [summary.n for summary in reader.averages.summaries()] == [5, 5]
