@@ -348,8 +348,9 @@ def over_complete_rows(sums: Sums, without_drop: Iterable[tuple[float, float]]) 
 def _covariance(first: Sum, second: Sum, product: Sum) -> float | Fraction:
     """Population covariance; exactly 0 where it is below what the sums resolve."""
     value = product.total / product.n - (first.total / first.n) * (second.total / second.n)
-    exact = isinstance(value, Fraction)
-    return value if exact or abs(value) > _RESOLUTION else 0.0
+    if isinstance(value, Fraction):
+        return value
+    return value if abs(value) > _RESOLUTION else 0.0
 
 
 def summarise(

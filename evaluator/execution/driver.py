@@ -352,6 +352,7 @@ class DriverSession:
         self.began = True
         journal.state("running")
         if _writes_to(request.log):
+            journal.owns_log = True
             journal.retry(lambda: journal.writer.own_log(request.log))
         journal.event("info", f"{'resumed' if resumed else 'started'}: {_shape(plan, reader)}")
         for level, text in remarks:
