@@ -295,6 +295,7 @@ class DriverSession:
             self.began = True
             journal.state("running")
             if _writes_to(request.log):
+                journal.owns_log = True
                 journal.retry(lambda: writer.own_log(request.log))
             journal.event("info", f"{'resumed' if before else 'started'}: {_shape(plan, reader)}")
             remarks = [*manifest.remarks(), *_additions(plan, before), *_as_before(plan, shown)]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evaluator.errors import RunFailed
-from evaluator.execution.run_log import LEVELS, LOGGER
+from evaluator.execution.run_log import LEVELS, LOGGER, bound_log
 from evaluator.execution.testing_hooks import crash_point
 from evaluator.records import RunState, UnitResult, WorkerState
 from evaluator.store.disk_space import full_words, is_full
@@ -65,6 +65,8 @@ class Journal:
         self._state_written = True
         self._next_attempt = 0.0
         self.trouble = ""
+        self.owns_log = False
+        """Whether standard error is the run's own log, which is kept from growing without end."""
 
     @property
     def paused(self) -> bool:
@@ -106,6 +108,8 @@ class Journal:
     def heartbeat(self, workers: Sequence[WorkerState]) -> None:
         """Record that the driver is alive, with these workers."""
         self.flush()
+        if self.owns_log:
+            bound_log()
         if not self.paused:
             self._attempt(lambda: self.writer.heartbeat(workers))
 

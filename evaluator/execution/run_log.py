@@ -47,6 +47,32 @@ class StandardErrorHandler(logging.Handler):
             os.write(2, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
 
 
+MOST_LOG_BYTES = 64 * 2**20
+"""Of a log; a method that prints for every image fills a disk otherwise."""
+
+_KEPT_BYTES = 2**20
+"""Of the beginning of a log that is cut."""
+
+
+def bound_log(descriptor: int = 2, most: int = MOST_LOG_BYTES, kept: int = _KEPT_BYTES) -> int:
+    """Cut a log that has grown too long to its beginning, with a line that says so.
+
+    Args:
+        descriptor: of the log, open to be written at its end.
+
+    Returns:
+        How many bytes were dropped.
+    """
+    with suppress(OSError):
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            os.ftruncate(descriptor, kept)
+            os.write(descriptor, b"\n")
+            LOGGER.warning(f"the log was longer than {most} bytes: {size - kept} bytes are dropped")
+            return size - kept
+    return 0
+
+
 def _run_logger() -> logging.Logger:
     logger = logging.getLogger("camtui.run")
     logger.setLevel(logging.INFO)

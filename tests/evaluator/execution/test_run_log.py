@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.execution import run_log
 from evaluator.execution.run_log import LOGGER
 from tests.evaluator.execution.support import ROOT
 
@@ -72,3 +73,15 @@ def test_a_root_handler_gets_no_second_copy(tmp_path: Path) -> None:
         check=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.stderr.count("once") == 1
+
+
+def test_a_log_that_has_grown_too_long_is_cut_to_its_beginning(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, b"begun\n" + b"x" * 1000)
+    assert run_log.bound_log(descriptor, most=2000, kept=6) == 0
+    os.write(descriptor, b"x" * 1000)
+    assert run_log.bound_log(descriptor, most=2000, kept=6) == 2000
+    os.write(descriptor, b"more")
+    os.close(descriptor)
+    assert log.read_bytes() == b"begun\n\nmore"
