@@ -140,21 +140,22 @@ def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dic
     A tie is a cell that the paired t test does not separate from the best, at 5 % over all of these
     tests (Holm 1979); methods that are one map are tested once. Cells that are further apart than
     any standard error of the difference allows (it is at most the sum of both) are not read.
+    Second is the average next to the best, unless that is a tie.
     """
     ordered = _ordered(views, metric)
     if len(ordered) < 2 or _are_one_constant(ordered, metric):
         return {}
     best, tied = ordered[0], _tied(ordered, metric, paired)
     marks: dict[int, Mark] = {best.cell.id: "best"}
-    second: float | None = None
+    values = [_value(view, metric) for view in ordered]
+    below = next((value for value in values if value != values[0]), None)
     for view in ordered[1:]:
         if _value(view, metric) == _value(best, metric):
             marks[view.cell.id] = "best"
         elif view.cell.method in tied or view.twin in tied:
             marks[view.cell.id] = "tie"
-        elif second in (None, _value(view, metric)):  # two cells may be equal by construction
+        elif _value(view, metric) == below:  # two cells may be equal by construction
             marks[view.cell.id] = "second"
-            second = _value(view, metric)
     return marks
 
 

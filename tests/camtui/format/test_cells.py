@@ -95,11 +95,16 @@ def test_ranks_for_which_no_rows_are_read(views: list[CellView], marks: dict[int
 def test_near_cells_tie_only_by_the_paired_test() -> None:
     views = [view(1, 0.80), view(2, 0.79), view(3, 0.78)]
     pairs = {(1, 2): PairedDifference(100, 0.01, 0.02), (1, 3): PairedDifference(100, 0.02, 0.001)}
-    assert rank_cells(views, ADCC, lambda m, a, b: pairs[a, b]) == {
-        1: "best",
-        2: "tie",
-        3: "second",
-    }
+    assert rank_cells(views, ADCC, lambda m, a, b: pairs[a, b]) == {1: "best", 2: "tie"}
+
+
+def test_only_the_value_next_to_the_best_is_second() -> None:
+    """What comes after ties is no second, however many there are; nor is the third."""
+    views = [view(place, 0.9 - place / 1000) for place in range(15)]
+    ties = {place: with_t(1.0) for place in range(1, 12)}
+    marks = rank_cells(views, ADCC, lambda m, a, b: ties.get(b, with_t(9.0)))
+    assert marks == {0: "best", **dict.fromkeys(ties, "tie")}
+    assert rank_cells(views, ADCC, lambda m, a, b: with_t(9.0)) == {0: "best", 1: "second"}
 
 
 def test_cells_of_unequal_n_are_always_paired() -> None:
