@@ -61,7 +61,7 @@ ALL_WORDS = 30_000
 
 def prose(text: str) -> list[str]:
     """The paragraphs and the items of lists, without their marks."""
-    text = re.sub(r"^```.*?^```|<!--.*?-->", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```|<!--.*?-->|<img.*?>", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"!\[[^]]*\]\([^)]*\)", "", text)
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"`[^`]*`", "code", text)
