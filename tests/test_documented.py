@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
@@ -30,9 +31,10 @@ from evaluator.plan import PROTOCOL, ProtocolOption, RunPlan
 from tests.evaluator.execution.support import ROOT
 
 PAGES = {
-    page.name: page.read_text()
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    str(page.relative_to(ROOT / "docs")): page.read_text()
+    for page in sorted((ROOT / "docs").rglob("*.md"))
 }
+"""Those below ``docs/``, by their path from there."""
 COMMANDS_PAGE = PAGES["commands.md"]
 
 FOR_TESTS = {"CAMTUI_DRIVER", "CAMTUI_CRASH_AT"}
@@ -106,16 +108,26 @@ def test_every_variable_that_is_read_is_in_the_table() -> None:
     assert {name for name in found - FOR_TESTS if f"`{name}`" not in COMMANDS_PAGE} == set()
 
 
-def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
-    assert len(PAGES["README.md"].splitlines()) <= 130
-    for page, text in PAGES.items():
-        folder = ROOT if page == "README.md" else ROOT / "docs"
-        links = [
-            link.partition("#")[0]
-            for link in re.findall(r"\]\(([^)]+)\)", text)
-            if "://" not in link
-        ]
-        assert [link for link in links if link and not (folder / link).exists()] == [], page
+def anchors(page: Path) -> set[str]:
+    """What may stand behind ``#``: its headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("page", ["../README.md", *PAGES])
+def test_links_lead_somewhere(page: str) -> None:
+    source = ROOT / "docs" / page
+    for link in re.findall(r"\]\(([^)]+)\)", source.read_text()):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = source.parent / name if name else source
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_stands_on_a_shelf() -> None:
+    shelves = re.findall(r"\]\(([^)]+)\)", PAGES["README.md"])
+    assert sorted(shelves) == sorted(set(PAGES) - {"README.md"})
 
 
 def of_an_axis(package: ModuleType) -> list[ModuleType]:
