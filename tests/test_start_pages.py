@@ -27,10 +27,11 @@ def steps(text: str) -> list[tuple[str, str]]:
     the name of the file, empty for commands, and what stands in the fence.
     """
     found = re.findall(r"([^\n]*)\n\n```(sh|python)\n(.*?)```", text, re.DOTALL)
+    named = [(re.search(r"ave.*`(\w+\.py)`", before), kind, fence) for before, kind, fence in found]
     return [
-        ("" if kind == "sh" else match[1], fence)
-        for before, kind, fence in found
-        if ((match := re.search(r"`(\w+\.py)`", before)) and "ave" in before) or kind == "sh"
+        ("" if kind == "sh" or match is None else match[1], fence)
+        for match, kind, fence in named
+        if match or kind == "sh"
     ]
 
 
