@@ -238,7 +238,10 @@ class EvaluationSession:
             )
             normalise = Normaliser(backbone.facts.preprocessing, self._device)
             pipeline = Pipeline(
-                network, method_timeout=self._settings.hang_seconds / 2, noise=self._noise
+                network,
+                method_timeout=self._settings.hang_seconds / 2,
+                noise=self._noise,
+                map_side=self._plan.map_side,
             )
             optional_metrics = OptionalMetrics(network, pipeline, self._plan, self._truths)
             passes = self._noisy_passes(backbone.gap_linear) if self._noise is not None else {}
