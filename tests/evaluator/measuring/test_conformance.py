@@ -25,8 +25,8 @@ from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Explained, Metric
 from tests.measuring_rules import needs_only_stored_rows
 
-LONG = ("sscam", "iscam")
-"""With 35 and 10 noisy passes for each channel."""
+LONG = ("sscam", "iscam", "rise")
+"""With 35 and 10 noisy passes for each channel, or 4,000 masks."""
 
 
 class Fine(Method):
