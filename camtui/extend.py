@@ -80,6 +80,14 @@ input's, with or without channels, and ``cost``, the forwards of one map (a back
 >>> Halves().combine(trial_view(images=4)).shape
 torch.Size([4, 32, 32])
 
+``pixel_gradient`` is the gradient at the image itself, ``stepwise_noise`` noise for the
+``versions``. An option ``sign`` takes ``SIGNS``, one that names an image that shows nothing
+``REFERENCES`` (``view.reference``).
+
+>>> from camtui.extend import pixel_gradient
+>>> pixel_gradient(trial_view(images=4).image).shape
+torch.Size([4, 3, 32, 32])
+
 A **metric** is a constant and a function in one module. ``measure`` sees what a run has stored of B
 images, and returns ``[B]``:
 
@@ -132,6 +140,8 @@ it; it needs nothing from here.
 from __future__ import annotations
 
 from evaluator.methods.base import (
+    REFERENCES,
+    SIGNS,
     Attention,
     ChannelMasks,
     FixedMap,
@@ -145,6 +155,8 @@ from evaluator.methods.base import (
     weighted_sum,
 )
 from evaluator.methods.eigencam import first_right_singular_vector, high_power
+from evaluator.methods.saliency import pixel_gradient
+from evaluator.methods.smoothgrad import stepwise_noise
 from evaluator.metrics.base import Explained, Metric, Saliency
 from evaluator.metrics.curves import Frame, Step, area_under_curve, inner_steps, pixel_ranks
 
@@ -153,6 +165,8 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "REFERENCES",
+    "SIGNS",
     "Attention",
     "ChannelMasks",
     "Explained",
@@ -170,7 +184,9 @@ __all__ = [
     "guarded_ratio",
     "high_power",
     "inner_steps",
+    "pixel_gradient",
     "pixel_ranks",
+    "stepwise_noise",
     "sum_of_positions",
     "versions",
     "weighted_sum",

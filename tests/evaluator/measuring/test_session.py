@@ -25,6 +25,7 @@ from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import EvaluationSession, open_session
 from evaluator.measuring.trial import trial_images
 from evaluator.methods import all_methods
+from evaluator.methods.base import ImageMethod
 from evaluator.networks import batch_size_search
 from evaluator.plan import RunPlan, applicable, validated, validated_plan
 from evaluator.records import ImageRef, Precision, Row, StoredMap, Unit
@@ -80,7 +81,9 @@ def test_rows_do_not_depend_on_the_size_of_units_or_batches(session: EvaluationS
 FEW_FORWARDS = tuple(
     key
     for key, kind in all_methods().items()
-    if applicable(kind(), gap_linear=True, attention=False) and kind().forwards(1280, True) <= 64
+    if applicable(kind(), gap_linear=True, attention=False)
+    and kind().forwards(1280, True) <= 64
+    and not issubclass(kind, ImageMethod)  # theirs are rounded: test_image_views
 )
 
 
