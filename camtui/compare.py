@@ -195,7 +195,7 @@ def _protocol_differences(
     first: RunReader, second: RunReader, metrics: Sequence[Metric]
 ) -> Iterator[str]:
     mine, theirs = first.plan(), second.plan()
-    for option in options_of(metrics):
+    for option in options_of(metrics, set(mine.methods) & set(theirs.methods)):
         before, after = getattr(mine, option.name), getattr(theirs, option.name)
         if before != after:
             yield f"{option.flag.removeprefix('--')}: {before} → {after}"

@@ -50,6 +50,44 @@ A **fixed map** is the same for every image and is written at full resolution:
 >>> LeftHalf().fixed_map(1, 4)
 [[1.0, 1.0, 0.0, 0.0]]
 
+An **image method** explains the image by the whole network: gradients at the pixels, masks, several
+layers. It has ``explain`` in place of ``combine``, which returns a map of any size up to the
+input's, with or without channels, and ``cost``, the forwards of one map (a backward counts as two).
+``scores`` and ``gradient`` take changed images chunk by chunk; ``versions`` says whose they are:
+
+>>> from camtui.extend import ImageMethod, versions
+>>> class Halves(ImageMethod):
+...     key = "halves"
+...     title = "Halves"
+...     paper = "Doe, 2026"
+...     weighs_by = "what each half alone keeps of the confidence"
+...
+...     def explain(self, view):
+...         left = view.images.new_zeros(2, 1, *view.images.shape[2:])
+...         left[0, :, :, : left.shape[3] // 2] = 1
+...         left[1] = 1 - left[0]
+...         rows = versions(view, 2)
+...         half = rows.new_tensor([0, 1]).repeat_interleave(len(view.images))
+...
+...         def shown(start, stop):
+...             return view.images[rows[start:stop]] * left[half[start:stop]]
+...
+...         scores = view.scores(shown, len(rows), rows).float().view(2, -1, 1, 1)
+...         return (scores * left).sum(0)
+...
+...     def cost(self):
+...         return 2
+>>> Halves().combine(trial_view(images=4)).shape
+torch.Size([4, 32, 32])
+
+``pixel_gradient`` is the gradient at the image itself, ``stepwise_noise`` noise for the
+``versions``. An option ``sign`` takes ``SIGNS``, one that names an image that shows nothing
+``REFERENCES`` (``view.reference``).
+
+>>> from camtui.extend import pixel_gradient
+>>> pixel_gradient(trial_view(images=4).image).shape
+torch.Size([4, 3, 32, 32])
+
 A **metric** is a constant and a function in one module. ``measure`` sees what a run has stored of B
 images, and returns ``[B]``:
 
@@ -114,16 +152,23 @@ it; it needs nothing from here.
 from __future__ import annotations
 
 from evaluator.methods.base import (
+    REFERENCES,
+    SIGNS,
     Attention,
     ChannelMasks,
     FixedMap,
+    ImageMethod,
+    ImageView,
     Method,
     View,
     guarded_ratio,
     sum_of_positions,
+    versions,
     weighted_sum,
 )
 from evaluator.methods.eigencam import first_right_singular_vector, high_power
+from evaluator.methods.saliency import pixel_gradient
+from evaluator.methods.smoothgrad import stepwise_noise
 from evaluator.metrics.base import Explained, Metric, Probe, Saliency
 from evaluator.metrics.curves import Frame, Step, area_under_curve, inner_steps, pixel_ranks
 
@@ -132,11 +177,15 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "REFERENCES",
+    "SIGNS",
     "Attention",
     "ChannelMasks",
     "Explained",
     "FixedMap",
     "Frame",
+    "ImageMethod",
+    "ImageView",
     "Method",
     "Metric",
     "Probe",
@@ -148,7 +197,10 @@ __all__ = [
     "guarded_ratio",
     "high_power",
     "inner_steps",
+    "pixel_gradient",
     "pixel_ranks",
+    "stepwise_noise",
     "sum_of_positions",
+    "versions",
     "weighted_sum",
 ]

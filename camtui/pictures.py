@@ -18,7 +18,7 @@ from camtui.runs import refuse_unnamed
 from evaluator import catalog
 from evaluator.crop import open_square
 from evaluator.errors import NotFound, TruthUnusable, UsageError
-from evaluator.methods.base import FixedMap
+from evaluator.methods.base import FixedMap, ImageMethod, Method
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef, LoadedBackbone, Preprocessing, Row
 from evaluator.truth.folder import Truths
@@ -90,16 +90,19 @@ class Look(NamedTuple):
 DEFAULT_LOOK = Look()
 
 
-def saliency(stored: bytes, loaded: LoadedBackbone | None) -> Map:
+def saliency(stored: bytes, loaded: LoadedBackbone | None, kind: type[Method] = Method) -> Map:
     """Return the stored map as ``[h, w]`` in [0, 1].
+
+    Args:
+        kind: the class of its method: maps of an ``ImageMethod`` are square.
 
     Raises:
         ValueError: the bytes are no map of that backbone.
     """
-    values = np.frombuffer(stored, dtype="<f4")
-    height, width = (
-        (loaded.height, loaded.width) if loaded else (isqrt(len(values)), isqrt(len(values)))
-    )
+    values = np.frombuffer(stored, dtype=kind.map_type).astype(np.float32)
+    of_layer = loaded is not None and not issubclass(kind, ImageMethod)
+    side = isqrt(len(values))
+    height, width = (loaded.height, loaded.width) if loaded and of_layer else (side, side)
     if len(values) != height * width or not len(values):
         raise ValueError(f"a map of {len(values)} values does not fit {height} × {width}")
     clipped: Map = np.clip(np.nan_to_num(values.reshape(height, width)), 0, 1)
@@ -178,9 +181,9 @@ def stored_map(method: str, row: Row, loaded: LoadedBackbone | None) -> Map | No
         ValueError: what is stored is no map.
     """
     side = seen_by(loaded, 0).side
-    if row.map is not None:
-        return upsampled(saliency(row.map, loaded), side)
     known = catalog.method(method)
+    if row.map is not None:
+        return upsampled(saliency(row.map, loaded, type(known)), side)
     if isinstance(known, FixedMap):
         return np.array(known.fixed_map(side, side), dtype=np.float32)
     return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
-from evaluator.methods.base import Method
+from evaluator.methods.base import ImageMethod, Method
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import as_spec
@@ -147,8 +147,17 @@ def method(spec: str) -> Method:
 
 
 def expand_methods(specs: list[str]) -> list[str]:
-    """Replace ``all`` and ``paper`` (Table 2) by the methods that they stand for."""
-    groups: dict[str, Sequence[str]] = {"all": tuple(known_methods()), "paper": TABLE2_METHODS}
+    """Replace the names of groups by the methods that they stand for.
+
+    ``all``: every CAM; ``paper``: those of Table 2; ``image``: every ``ImageMethod``, which may
+    cost thousands of forwards.
+    """
+    of_images = [key for key in known_methods() if is_of_images(key)]
+    groups: dict[str, Sequence[str]] = {
+        "all": [key for key in known_methods() if key not in of_images],
+        "paper": TABLE2_METHODS,
+        "image": of_images,
+    }
     return list(dict.fromkeys(one for spec in specs for one in groups.get(spec, (spec,))))
 
 
@@ -166,6 +175,12 @@ def _spelled(key: str, kinds: Mapping[str, type[Method]]) -> str:
 
 def _plain(name: str) -> str:
     return "".join(character for character in name.lower().replace("+", "p") if character.isalnum())
+
+
+def is_of_images(spec: str) -> bool:
+    """Whether the method of a spec is an ``ImageMethod``; unknown methods are none."""
+    kind = known_methods().get(spec.partition(":")[0])
+    return kind is not None and issubclass(kind, ImageMethod)
 
 
 def is_control(spec: str) -> bool:

@@ -71,6 +71,7 @@ class RunPlan:
     road_noise: str = "pixels"
     masking: str = "normalised"
     removed: str = "zero"
+    map_side: int = 56
     until: str | None = None
     margin: float | None = None
     drop_decided: bool = False
@@ -95,7 +96,7 @@ class RunPlan:
     def options(self) -> list[ProtocolOption]:
         """The options that the values of its metrics depend on."""
         known = catalog.known_metrics()
-        return options_of(known[key] for key in self.metrics if key in known)
+        return options_of((known[key] for key in self.metrics if key in known), self.methods)
 
     def notes(self) -> dict[str, str]:
         """How the metrics are measured: ``curves`` → ``28 steps, insertion starts from zero``."""
@@ -223,6 +224,9 @@ def _is_kind(key: str, value: Any) -> bool:
     )
 
 
+MOST_SIDE = 4096
+"""Longest side of an image method's map: no input is larger by far."""
+
 MOST_STEPS = SHORT_SIDE * SHORT_SIDE
 """Most steps of a curve: one for each pixel of the usual input."""
 
@@ -242,6 +246,7 @@ class ProtocolOption:
         hint: what to type where a value is not taken.
         extendable: whether a later request on the same file may change it.
         concerns: the metrics that depend on it, all or none or some.
+        of_images: whether the maps of an ``ImageMethod`` depend on it.
         heading, note: what is said of a value where one of the heading's options is of concern;
             nothing where the note is empty.
     """
@@ -259,6 +264,7 @@ class ProtocolOption:
     hint: str = ""
     extendable: bool = False
     concerns: bool | Callable[[Metric], object] = False
+    of_images: bool = False
     heading: str = ""
     note: Callable[[Any], str] = str
 
@@ -413,6 +419,11 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             note={"pixels": "noise 0.01 in pixels",
                   "normalised": "noise 0.01 after normalisation"}.__getitem__,
         ),
+        ProtocolOption(
+            "map_side", "Most values a side of the map of an image method (camtui methods).",
+            int, "N", ends=(2, MOST_SIDE), hint="leave it out to take 56",
+            of_images=True, heading="image maps", note="at most {0} × {0}".format,
+        ),
     )
 }  # fmt: skip
 """The choices of the protocol by name, in the order of ``--help``.
@@ -421,12 +432,17 @@ Those that are no field of a plan are of every backbone that has none of its own
 """
 
 
-def options_of(metrics: Iterable[Metric]) -> list[ProtocolOption]:
-    """The options that the values of some metrics depend on, in the order of a plan."""
+def options_of(metrics: Iterable[Metric], methods: Iterable[str] = ()) -> list[ProtocolOption]:
+    """The options that the values of some metrics depend on, in the order of a plan.
+
+    Args:
+        methods: specs of those that they are measured for.
+    """
+    of_images = any(map(catalog.is_of_images, methods))
     keys = [metric.key for metric in metrics]
     asked = [catalog.metric(key) for key in (*keys, *catalog.sources_of(keys))]
     options = [PROTOCOL[one.name] for one in fields(RunPlan) if one.name in PROTOCOL]
-    return [option for option in options if option.is_of(asked)]
+    return [one for one in options if one.is_of(asked) or (of_images and one.of_images)]
 
 
 def as_loaded(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> RunPlan:
@@ -462,9 +478,10 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
 
     Weights, layer, method with options, preprocessing, target, seed, precision. Options that
     version 1 did not have (other sides, code of the user's by the hash of its source, another
-    masking) are added only where they are given, so that its cells keep their identity; so is what
-    a network of torchvision is shown, where earlier versions showed it something else. A
-    method that has another name now (``todays_names``) is hashed by its former one.
+    masking, the side of an image method's map) are added only where they are given, so that its
+    cells keep their identity; so is what a network of torchvision is shown, where earlier versions
+    showed it something else. A method that has another name now (``todays_names``) is hashed by its
+    former one.
     """
     parts: list[object] = [
         loaded.sha256,
@@ -490,6 +507,8 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
         beyond["transform_input"] = True
     if plan.masking != RunPlan.masking:
         beyond["masking"] = plan.masking
+    if catalog.is_of_images(method):
+        beyond["map_side"] = plan.map_side
     if beyond:
         parts.append(beyond)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

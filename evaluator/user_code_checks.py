@@ -15,7 +15,7 @@ from evaluator import catalog, user_code
 from evaluator.child import Answers, serve
 from evaluator.errors import UsageError
 from evaluator.methods import all_methods
-from evaluator.methods.base import FixedMap, Method
+from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import Reference, as_reference
@@ -78,7 +78,7 @@ def import_method(reference: Reference) -> type[Method]:
         if not isinstance(getattr(kind, attribute, None), str):
             raise UsageError(f"{name} has no {attribute}", f'add to the class: {attribute} = "…"')
     _check_key(name, kind.key, all_methods())
-    formula = "fixed_map" if issubclass(kind, FixedMap) else "combine"
+    formula = kind.formula
     if inspect.isabstract(kind):
         raise UsageError(
             f"{name} has no {formula}",

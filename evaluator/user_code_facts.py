@@ -16,7 +16,7 @@ from math import isinf
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from evaluator.errors import RunFailed, UsageError
-from evaluator.methods.base import FixedMap, Method
+from evaluator.methods.base import FixedMap, ImageMethod, Method
 from evaluator.metrics.base import Metric
 from evaluator.references import Axis
 from evaluator.text import printable
@@ -24,7 +24,7 @@ from evaluator.text import printable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evaluator.methods.base import View
+    from evaluator.methods.base import ImageView, View
 
 Facts = dict[str, Any]
 """Values that JSON has."""
@@ -99,7 +99,10 @@ class DescribedMethod(Method):
         Raises:
             RunFailed: its code has not been imported.
         """
-        raise RunFailed(
+        raise self._not_imported()
+
+    def _not_imported(self) -> RunFailed:
+        return RunFailed(
             f"the code of {self.key} has not been imported", "camtui resume RUN --allow-code"
         )
 
@@ -128,6 +131,18 @@ class DescribedFixedMap(DescribedMethod, FixedMap):
         ]
 
 
+class DescribedImageMethod(DescribedMethod, ImageMethod):
+    """An image method as a run describes it."""
+
+    def explain(self, view: ImageView) -> Tensor:
+        """Never called, as ``combine``."""
+        raise self._not_imported()
+
+    def cost(self) -> int:
+        """Never called: ``forwards`` is described."""
+        raise self._not_imported()
+
+
 def _head(gap_linear: bool) -> str:
     return "gap" if gap_linear else "other"
 
@@ -138,7 +153,8 @@ def facts_of_method(kind: type[Method], methods: Iterable[Method]) -> Facts:
     Args:
         methods: it with the options that the plan has.
     """
-    return {
+    image = {"image": True} if issubclass(kind, ImageMethod) else {}
+    return image | {
         "class": {name: getattr(kind, name) for name in _class_variables() if hasattr(kind, name)},
         "options": {one.name: one.default for one in fields(kind)},
         "fixed": issubclass(kind, FixedMap),
@@ -181,11 +197,17 @@ def described_method(code: Code) -> type[DescribedMethod]:
     return make_dataclass(
         f"Described_{code.key}",
         [(name, type(value), value) for name, value in options.items()],
-        bases=(DescribedFixedMap if code.facts.get("fixed") is True else DescribedMethod,),
+        bases=(_base(code.facts),),
         frozen=True,
         namespace={name: value for name, value in found.items() if value is not None}
         | {"key": code.key, "specs": _checked_specs(code)},
     )
+
+
+def _base(facts: Facts) -> type[DescribedMethod]:
+    if facts.get("image") is True:
+        return DescribedImageMethod
+    return DescribedFixedMap if facts.get("fixed") is True else DescribedMethod
 
 
 def _class_value(given: Any, name: str) -> Any:

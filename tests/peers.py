@@ -1,5 +1,5 @@
-"""What pytorch-grad-cam and torchcam make of the small networks: their maps at the layer's
-resolution, before any resize.
+"""What pytorch-grad-cam, torchcam and captum make of the small networks: their maps at the layer's
+resolution, before any resize; captum's at the image's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.networks import LAYER
+from tests.networks import LAYER, NETWORKS
 
 
 def gradcam_package(
@@ -40,6 +40,24 @@ def gradcam_package(
     with explainer:
         explainer(input_tensor=images, targets=list(targets))
     return kept[0]
+
+
+def captum_attributions(
+    kind: str, network: str, images: Tensor, targets: Tensor, **options: Any
+) -> Tensor:
+    """``[B, C, H, W]`` of a class of captum, on a network of ``NETWORKS``.
+
+    Args:
+        options: of ``attribute``.
+    """
+    import captum.attr
+
+    model = NETWORKS[network]()
+    explainer = getattr(captum.attr, kind)(model)
+    found: Tensor = explainer.attribute(
+        images.clone().requires_grad_(), target=targets.tolist(), **options
+    )
+    return found.detach().float()
 
 
 def logit_targets(classes: Tensor) -> list[Any]:

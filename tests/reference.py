@@ -292,7 +292,8 @@ def combination(spec: str, seen: Explained) -> Tensor:
     options: dict[str, Any] = {}
     for part in filter(None, tail.split(",")):
         name, _, value = part.partition("=")
-        options[name] = {"n": int, "sigma": float, "gamma": float, "k": float}.get(name, str)(value)
+        numbers = {"n": int, "sigma": float, "gamma": float, "k": float}
+        options[name] = numbers.get(name, str)(value)
     return slow_form(key)(seen, **options)
 
 

@@ -102,7 +102,7 @@ def plan_stages(
     costly: list[_Draft] = []
     for position, spec in enumerate(plan.backbones):
         of_backbone = by_backbone[spec.name]
-        shared = [cell for cell in of_backbone if not catalog.method(cell.method).masks_channels]
+        shared = [cell for cell in of_backbone if not _stands_alone(cell)]
         if shared:
             cheap.append(_draft(position, spec, shared, loaded))
         costly += [
@@ -113,6 +113,11 @@ def plan_stages(
         *_numbered(cheap, plan, 1, cuda=cuda),
         *_numbered(costly, plan, 1 + len(cheap) * _kinds(plan), cuda=cuda),
     ]
+
+
+def _stands_alone(cell: Cell) -> bool:
+    """Whether a cell is a stage of its own: its forwards would shrink the units of all others."""
+    return catalog.method(cell.method).masks_channels or catalog.is_of_images(cell.method)
 
 
 def _kinds(plan: RunPlan) -> int:

@@ -10,11 +10,13 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,9 +27,9 @@ from evaluator.errors import CamtuiError
 from evaluator.images import demo_root, planned_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
-from evaluator.measuring.method_calls import Fault, MethodFault, check_shape
+from evaluator.measuring.method_calls import Fault, MethodFault, check_image_map, check_shape
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
-from evaluator.measuring.saliency import MapOfImage, low_map
+from evaluator.measuring.saliency import MapOfImage, averaged, low_map
 from evaluator.measuring.session import EvaluationSession
 from evaluator.measuring.trial import (
     SIDE,
@@ -42,11 +44,11 @@ from evaluator.measuring.trial import (
     trial_seen,
     view_of,
 )
-from evaluator.methods.base import FixedMap, Method
+from evaluator.methods.base import FixedMap, ImageMethod, Method
 from evaluator.metrics.base import Explained, Metric
 from evaluator.networks.device import disable_tf32
 from evaluator.networks.global_state import ForeignCode
-from evaluator.networks.network import Network
+from evaluator.networks.network import GRADIENT_COST, Network
 from evaluator.plan import RunPlan, applicable, validated_plan
 from evaluator.records import ImageRef, Row, StoredMap, Unit, UnitResult
 from evaluator.references import as_reference
@@ -60,6 +62,9 @@ MOST_FORWARDS = 200
 
 TOLERANCE = 1e-4
 """Sums of 1 280 float32 channels in another order, after min-max."""
+
+HALF = 1e-3
+"""Two values of float16 next to each other below 1: maps of an ``ImageMethod`` are rounded."""
 
 _COLUMNS = ("y", "o", "average_drop", "coherency", "complexity", "adcc")
 
@@ -84,6 +89,7 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
         yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
     else:
         yield from _verdicts(
+            method,
             validated_plan(
                 {
                     "data": root,
@@ -92,11 +98,11 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
                     "methods": [spec],
                     "limit": PHOTOGRAPHS,
                 }
-            )
+            ),
         )
 
 
-def _verdicts(plan: RunPlan) -> Iterator[Verdict]:
+def _verdicts(method: Method, plan: RunPlan) -> Iterator[Verdict]:
     manifest = planned_images(plan)
     session = EvaluationSession(SessionSettings(plan=plan, root=str(manifest.root)))
     try:
@@ -110,13 +116,9 @@ def _verdicts(plan: RunPlan) -> Iterator[Verdict]:
         )
         if not whole.failures:
             alone = [_evaluated(session, plan, [image]).rows[0] for image in manifest.images]
-            yield equal(
-                "photographs alone = in a batch",
-                _numbers(alone),
-                _numbers(whole.rows),
-                TOLERANCE,
-                BACKBONE,
-            )
+            one, together = (_numbers(rows, method.map_type) for rows in (alone, whole.rows))
+            tolerance = HALF if isinstance(method, ImageMethod) else TOLERANCE
+            yield equal("photographs alone = in a batch", one, together, tolerance, BACKBONE)
     finally:
         session.close()
 
@@ -127,12 +129,12 @@ def _evaluated(session: EvaluationSession, plan: RunPlan, images: Sequence[Image
     return session.evaluate(unit)
 
 
-def _numbers(rows: Sequence[Row]) -> Tensor:
+def _numbers(rows: Sequence[Row], map_type: str) -> Tensor:
     """Every value and every pixel of the maps, in the order of the images."""
     ordered = sorted(rows, key=lambda row: row.image)
     columns = [[getattr(row, name) or 0.0 for name in _COLUMNS] for row in ordered]
     maps = [
-        torch.frombuffer(bytearray(row.map), dtype=torch.float32).double()
+        torch.from_numpy(np.frombuffer(row.map, map_type).astype(np.float64))
         for row in ordered
         if row.map
     ]
@@ -208,13 +210,18 @@ def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
     def combination(first: int, last: int) -> Tensor:
         return method.combine(view_of(network, images[first:last], keys[first:last])).detach()
 
+    def checked(first: int, last: int) -> Tensor:
+        found, count = combination(first, last), last - first
+        if isinstance(method, ImageMethod):
+            return check_image_map(method, found, count, SIDE)
+        return check_shape(method, found, (count, 8, 8))
+
     def maps(first: int, last: int) -> Tensor:
-        return low_map(
-            check_shape(method, combination(first, last), (last - first, 8, 8)).float()
-        ).values
+        found = checked(first, last).float().relu()
+        return low_map(averaged(found, max(found.shape[1:]))).values
 
     name = _HEAD_NAMES[head]
-    yield _shape(method, combination(0, 16), (16, 8, 8), name)
+    yield _shape(partial(checked, 0, 16), name)
     yield _finite("finite", combination(0, 16), name)
     yield _untouched(method, network, name)
     yield from _independent(maps, name)
@@ -228,9 +235,9 @@ def _verdicts_on(method: Method, head: Head) -> Iterator[Verdict]:
     yield _slow(method, head, maps(0, 3), network, name)
 
 
-def _shape(method: Method, found: Any, shape: tuple[int, ...], name: str) -> Verdict:
+def _shape(checked: Callable[[], Tensor], name: str) -> Verdict:
     try:
-        check_shape(method, found, shape)
+        shape = checked().shape
     except MethodFault as error:
         return Verdict("shape", False, f"{error} ({name})")
     return Verdict("shape", True, f"{list(shape)} ({name})")
@@ -285,14 +292,15 @@ def _seeded(values: Values, first: int, last: int) -> Tensor:
 def _forwards(method: Method, network: Network, name: str) -> Verdict:
     """Compare the images that go through the network for one row with ``forwards``.
 
-    The zero image, once per backbone, is not counted.
+    The zero image, once per backbone, is not counted; a pass that is differentiated by its images
+    counts as three.
     """
     network.baseline_confidence()
     counted, images = 0, trial_images(4)
 
     def count(_module: object, inputs: tuple[Tensor, ...], _output: object) -> None:
         nonlocal counted
-        counted += len(inputs[0])
+        counted += len(inputs[0]) * (GRADIENT_COST if inputs[0].requires_grad else 1)
 
     networks = filter(None, (network.backbone.trunk, network.backbone.whole))
     handles = [one.register_forward_hook(count) for one in networks]

@@ -23,7 +23,7 @@ from evaluator.catalog import formula
 from evaluator.catalog import method as method_of
 from evaluator.errors import CamtuiError, NoGradient, is_out_of_memory, loses_device
 from evaluator.methods import all_methods
-from evaluator.methods.base import FixedMap, Method
+from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.networks.global_state import ForeignCode
 from evaluator.user_code import error_text
@@ -222,6 +222,17 @@ def check_shape(method: Method, found: Any, shape: tuple[int, ...]) -> Tensor:
     return found
 
 
+def check_image_map(method: Method, found: Any, images: int, side: int) -> Tensor:
+    """Return what an ``ImageMethod`` has computed, if it is a map for each image.
+
+    Raises:
+        MethodFault: it is something else, or a side is longer than that of the input.
+    """
+    given = tuple(found.shape[1:]) if isinstance(found, Tensor) and found.ndim == 3 else ()
+    height, width = (min(max(each, 1), side) for each in given or (side, side))
+    return check_shape(method, found, (images, height, width))
+
+
 def check_untouched(method: Method, written: Sequence[str]) -> None:
     """Refuse a method that has overwritten what other methods are about to read.
 
@@ -237,7 +248,8 @@ def check_untouched(method: Method, written: Sequence[str]) -> None:
 
 
 def _formula(method: Method) -> Callable[..., Any]:
-    return type(method).fixed_map if isinstance(method, FixedMap) else type(method).combine
+    function: Callable[..., Any] = getattr(type(method), method.formula)
+    return function
 
 
 def _location(method: Method) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from math import isfinite
 from typing import NamedTuple
 
@@ -29,19 +30,21 @@ from evaluator.measuring.method_calls import (
     Fault,
     Guard,
     MethodFault,
+    check_image_map,
     check_shape,
     check_untouched,
     is_own,
 )
-from evaluator.measuring.saliency import Saliency, black_of, low_map, masked
+from evaluator.measuring.saliency import Saliency, black_of, image_map, low_map, masked
 from evaluator.measuring.views import BatchView
-from evaluator.methods.base import FixedMap, Method
+from evaluator.methods.base import FixedMap, ImageMethod, Method
 from evaluator.metrics.adcc import adcc
 from evaluator.metrics.average_drop import average_drop
 from evaluator.metrics.average_increase import average_increase
 from evaluator.metrics.coherency import coherency
 from evaluator.metrics.complexity import complexity
 from evaluator.networks.network import Network, Observation
+from evaluator.plan import RunPlan
 from evaluator.records import Row
 
 
@@ -71,7 +74,8 @@ class Scores(NamedTuple):
         target, predicted: class indices.
         y, o: confidence in the target on the image and on the explanation map.
         degenerate: whether the saliency map is zero everywhere.
-        maps: saliency at the layer's resolution, float32 bytes; ``None`` for a fixed map.
+        maps: saliency at the layer's resolution, float32 bytes; square and float16 bytes of an
+            ``ImageMethod``; ``None`` for a fixed map.
     """
 
     target: list[int]
@@ -132,6 +136,7 @@ class Pipeline:
             take; 0 for no limit.
         noise: where noise comes from; drawn when it is asked for, unless given.
         masking: ``normalised`` or ``pixels``, see ``plan.RunPlan``.
+        map_side: most values a side of the maps of an ``ImageMethod``.
     """
 
     def __init__(
@@ -141,9 +146,11 @@ class Pipeline:
         method_timeout: float = 0.0,
         noise: Noise | None = None,
         masking: str = "normalised",
+        map_side: int = RunPlan.map_side,
     ) -> None:
         self.network = network
         self._black = black_of(network) if masking == "pixels" else None
+        self._map_side = map_side
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
         self._fixed: dict[str, Saliency] = {}
@@ -220,8 +227,13 @@ class Pipeline:
         combination = self._guard.call(method, lambda: method.combine(view))
         check_untouched(method, view.overwritten())
         count, _, height, width = view.activation.shape
-        low = low_map(check_shape(method, combination, (count, height, width)).float())
-        return Saliency(low.values, self.network.side, self.network.side), low.degenerate
+        side = self.network.side
+        if isinstance(method, ImageMethod):
+            found = check_image_map(method, combination, count, side)
+            low = image_map(found.float(), self._map_side)
+        else:
+            low = low_map(check_shape(method, combination, (count, height, width)).float())
+        return Saliency(low.values, side, side), low.degenerate
 
     def _fixed_map(self, method: FixedMap) -> Saliency:
         """Return the one map that stands for every image."""
@@ -308,13 +320,16 @@ def _to_host(columns: Sequence[Tensor], maps: Sequence[_MethodMaps]) -> list[Sco
     stored = [found.saliency.values.double().flatten() for found in maps if not found.fixed]
     numbers = torch.stack(list(columns))  # [M, columns, B], float64
     moved = torch.cat([numbers.flatten(), *stored]).cpu().numpy()
-    numbers_moved, maps_moved = np.split(moved, [numbers.numel()])
-    batch = numbers.shape[2]
-    low = iter(maps_moved.astype("<f4").reshape(len(stored), batch, -1) if stored else ())
+    sizes = [numbers.numel(), *(one.numel() for one in stored)]
+    ends = np.cumsum(sizes).tolist()
+    numbers_moved, batch = moved[: ends[0]], numbers.shape[2]
+    low = (moved[first:end].reshape(batch, -1) for first, end in pairwise(ends))
     scores = []
     for found, table in zip(maps, numbers_moved.reshape(numbers.shape).tolist(), strict=True):
         target, predicted, *values, degenerate = table
         numbered = [*(list(map(int, classes)) for classes in (target, predicted)), *values]
-        of_images = [None] * batch if found.fixed else [each.tobytes() for each in next(low)]
+        of_images: list[bytes | None] = [None] * batch
+        if not found.fixed:
+            of_images = [each.tobytes() for each in next(low).astype(found.method.map_type)]
         scores.append(Scores._make([*numbered, list(map(bool, degenerate)), of_images]))
     return scores

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from math import isqrt
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from evaluator.measuring.method_calls import call_method, made_method
-from evaluator.methods.base import FixedMap
+from evaluator.methods.base import FixedMap, ImageMethod
 from evaluator.metrics.curves import pixel_ranks
 from evaluator.networks.device import to_device
 from evaluator.networks.network import Network
@@ -51,6 +52,38 @@ def low_map(combination: Tensor) -> LowMap:
     nothing = 0 * (combination.amax((1, 2)) - combination.amin((1, 2)))
     values = min_max(combination.relu()) + nothing[:, None, None]
     return LowMap(values, values.amax((1, 2)) == 0)
+
+
+def image_map(combination: Tensor, most: int) -> LowMap:
+    """Compute the map of an ``ImageMethod``, square and with at most ``most`` values a side.
+
+    ``relu``, then averages by area, then min-max, then rounded to float16, as it is stored; 0 and 1
+    are kept.
+
+    Args:
+        combination: ``[B, h, w]``.
+    """
+    side = min(most, max(combination.shape[1:]))
+    low = low_map(averaged(combination.relu(), side))
+    return low._replace(values=low.values.half().float())
+
+
+def averaged(values: Tensor, side: int) -> Tensor:
+    """Average ``[n, h, w]`` by area: ``[n, side, side]``; a value may count in two of the cells."""
+    if values.shape[1:] == (side, side):
+        return values
+    down, across = (_areas(high, side, values.device) for high in values.shape[1:])
+    found: Tensor = down @ values.double() @ across.T
+    return found.to(values.dtype)
+
+
+@cache
+def _areas(high: int, low: int, device: torch.device) -> Tensor:
+    """``[low, high]``: the share of each value in each cell along one side; rows add up to 1."""
+    ends = torch.arange(low + 1, dtype=torch.float64)[:, None] * high / low
+    place = torch.arange(high, dtype=torch.float64)
+    shared = (torch.minimum(ends[1:], place + 1) - torch.maximum(ends[:-1], place)).clamp(min=0)
+    return to_device(shared * low / high, device)
 
 
 def upsample(values: Tensor, height: int, width: int) -> Tensor:
@@ -121,9 +154,13 @@ def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
     else:
         facts = network.backbone.facts
         values = bytearray(b"".join(one.stored.values or b"" for one in maps))
-        low = torch.frombuffer(values, dtype=torch.float32).view(
-            len(maps), facts.height, facts.width
-        )
+        if isinstance(made_by, ImageMethod):
+            flat = torch.frombuffer(values, dtype=torch.float16).float()
+            height = width = isqrt(len(flat) // len(maps))
+        else:
+            flat = torch.frombuffer(values, dtype=torch.float32)
+            height, width = facts.height, facts.width
+        low = flat.view(len(maps), height, width)
     return Saliency(to_device(low, network.device), network.side, network.side)
 
 

@@ -249,6 +249,7 @@ class EvaluationSession:
                 method_timeout=self._settings.hang_seconds / 2,
                 noise=self._noise,
                 masking=self._plan.masking,
+                map_side=self._plan.map_side,
             )
             optional_metrics = OptionalMetrics(
                 network, pipeline, self._plan, self._truths, partial(self._redrawn, position)
@@ -280,7 +281,11 @@ class EvaluationSession:
         )
         found = Network(backbone, device=self._device, precision=self._plan.precision)
         found.batch_sizes = dict(network.batch_sizes)
-        return Pipeline(found, method_timeout=self._settings.hang_seconds / 2)
+        return Pipeline(
+            found,
+            method_timeout=self._settings.hang_seconds / 2,
+            map_side=self._plan.map_side,
+        )
 
     def _picture(self, wanted: Preprocessing) -> torch.Tensor | None:
         """The first image of the data set that can be read, ``[1, channels, H, W]``, normalised."""

@@ -8,15 +8,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from evaluator.measuring.image_views import ImageBatch
 from evaluator.measuring.inputs import Field, Noise, generator
 from evaluator.measuring.saliency import min_max, upsample
 from evaluator.methods.base import Attention, ChannelMasks
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
-from evaluator.networks.network import Network, Observation
-
-_DIFFERENTIATED = 4
-"""Factor by which fewer images fit in a whole pass that is differentiated: it holds activations."""
+from evaluator.networks.network import DIFFERENTIATED, Network, Observation
 
 _POOLED_AT_ONCE = 4096
 """Rows of pooled activations in one product with the linear layer: 33 MB of logits in float64 with
@@ -193,7 +191,7 @@ class BatchView:
     ) -> Tensor:
         """Apply ``combine`` to the attention of the images, a batch at a time: ``[B, …]``."""
         size = self._network.batch_sizes["fp32"]
-        size = max(1, size // _DIFFERENTIATED) if gradients else size
+        size = max(1, size // DIFFERENTIATED) if gradients else size
         return torch.cat(
             [
                 combine(self._network.attention(images, targets, gradients=gradients))
@@ -283,6 +281,18 @@ class BatchView:
             self.targets,
             self._noise_keys,
             self._source,
+        )
+
+    @property
+    def image(self) -> ImageBatch:
+        """The same images for a method that asks the whole network."""
+        return ImageBatch(
+            self._network,
+            self._images.clone(),
+            self.targets,
+            self.logits,
+            self.noise,
+            self.uniform,
         )
 
     def towards(self, targets: Tensor) -> BatchView:

@@ -1,4 +1,4 @@
-"""The base of CAM methods: a name, a paper, options, and the formula over activation maps.
+"""The bases of methods: a name, a paper, options, and a formula over what a view shows of a pass.
 
 Torch is imported for type checking only: listing the methods must not cost two seconds.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -204,6 +204,108 @@ class View(Protocol):
     def towards(self, targets: Tensor) -> View:
         """The same pass with other classes ``[B]`` to explain; no forward."""
 
+    @property
+    def image(self) -> ImageView:
+        """The same images for a method that asks the whole network."""
+
+
+Reference = Literal["zero", "black", "blur"]
+"""An image that shows nothing: zero once normalised (the protocol's removed state), black pixels,
+or the image blurred as RISE's insertion starts.
+"""
+
+
+class ImageView(Protocol):
+    """B images ``[C, H, W]`` and the whole network, for an ``ImageMethod``.
+
+    Changed images are made chunk by chunk, so that they never exist all at once, and go through the
+    network in its batches, which are halved where memory runs out; ``make`` is then called for that
+    chunk again. Every pass is counted. All of them compute as passes that measure do.
+    """
+
+    @property
+    def images(self) -> Tensor:
+        """``x``, ``[B, C, H, W]``, normalised."""
+
+    @property
+    def targets(self) -> Tensor:
+        """``c``, ``[B]``: the class that is explained, fixed on the clean image."""
+
+    @property
+    def logits(self) -> Tensor:
+        """``s``, ``[B, classes]``, of these images."""
+
+    def noise(self, name: str, step: int) -> Tensor:
+        """Standard normal noise ``[B, C, H, W]``, by image, name and step alone."""
+
+    def uniform(self, name: str, count: int) -> Tensor:
+        """Random numbers in [-1, 1), ``[B, count]``, a function of the image and the name."""
+
+    def reference(self, kind: str) -> Tensor:
+        """The images that show nothing, ``[B, C, H, W]``: see ``Reference``."""
+
+    def scores(
+        self,
+        make: Callable[[int, int], Tensor],
+        count: int,
+        rows: Tensor,
+        *,
+        logits: bool = False,
+    ) -> Tensor:
+        """Confidence in the target on changed images: one forward each.
+
+        Args:
+            make: ``(start, stop)`` → those of them, ``[stop − start, C, H, W]``.
+            count: how many there are.
+            rows: ``[count]``, the image of the batch that each is a change of.
+            logits: ``s_c`` instead of the confidence.
+
+        Returns:
+            ``[count]``, float64.
+        """
+
+    def gradient(
+        self,
+        make: Callable[[int, int], Tensor],
+        count: int,
+        rows: Tensor,
+        *,
+        weights: Tensor | None = None,
+        each: Callable[[Tensor, int, int], Tensor] | None = None,
+    ) -> Tensor:
+        """``∂s_c/∂x`` at changed images: a forward and a backward each.
+
+        Args:
+            make, count, rows: as in ``scores``.
+            weights: ``[count]``: their weighted sum for each image is returned, and no more than a
+                batch of gradients is held at once.
+            each: ``(gradients, start, stop)`` → what is kept of them, ``[stop − start, …]``.
+
+        Returns:
+            ``[count, C, H, W]``; with ``weights`` ``[B, C, H, W]``.
+        """
+
+    def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
+        """``A`` and ``∂s_c/∂A`` of several layers by one forward and backward for each image.
+
+        Args:
+            names: modules by dotted name; without, the last layer of every resolution up to the
+                target layer, finest first.
+
+        Returns:
+            Name → two tensors ``[B, K, h, w]``.
+        """
+
+    def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:
+        """Logits ``[n, classes]`` that can be differentiated by images ``[n, C, H, W]``.
+
+        Counted as a forward and a backward for each. The caller keeps ``n`` small:
+        ``differentiable`` is not batched.
+
+        Args:
+            rows: ``[n]``, the image of the batch that each is a change of.
+        """
+
 
 @dataclass(frozen=True)
 class Method(ABC):
@@ -235,6 +337,9 @@ class Method(ABC):
     """Explains nothing and is there to be compared with: measured and shown as any other, but not
     ranked.
     """
+
+    formula = "combine"
+    map_type = "<f4"
 
     @abstractmethod
     def combine(self, view: View) -> Tensor:
@@ -278,6 +383,8 @@ class Method(ABC):
 class FixedMap(Method):
     """A method whose map does not depend on the image; made at full resolution, never upsampled."""
 
+    formula = "fixed_map"
+
     @abstractmethod
     def fixed_map(self, height: int, width: int) -> list[list[float]]:
         """The saliency map, rows of pixels in [0, 1]."""
@@ -285,6 +392,53 @@ class FixedMap(Method):
     def combine(self, view: View) -> Tensor:
         """Never called: there is nothing to weigh."""
         raise NotImplementedError(f"{self.key} has a fixed map")
+
+
+class ImageMethod(Method):
+    """A method that explains the image by the whole network: gradients, masks, several layers.
+
+    Its map may be as fine as the input. It is averaged by area to the protocol's ``map_side``,
+    scaled to [0, 1] and rounded to float16: that map is measured, stored and drawn.
+
+    Attributes:
+        sign: how channels become one map: ``positive``: ``relu(Σ_C ·)``; ``absolute``: ``Σ_C |·|``.
+            A class may make it an option.
+    """
+
+    formula = "explain"
+    map_type = "<f2"
+    sign: str = "positive"
+
+    @abstractmethod
+    def explain(self, view: ImageView) -> Tensor:
+        """The map, ``[B, h, w]`` or ``[B, C, h, w]``, no side longer than the input's."""
+
+    @abstractmethod
+    def cost(self) -> int:
+        """Forwards that one map takes beyond the clean pass; a backward counts as two."""
+
+    def combine(self, view: View) -> Tensor:
+        """``[B, h, w]``: ``explain``, with its channels as one map."""
+        found = self.explain(view.image)
+        if getattr(found, "ndim", 0) != 4:
+            return found
+        return found.abs().sum(1) if self.sign == "absolute" else found.sum(1).relu()
+
+    def forwards(self, channels: int, gap_linear: bool) -> int:
+        """Of the map, the masked pass and the second map."""
+        return 1 + 2 * self.cost()
+
+
+SIGNS = ("positive", "absolute")
+"""Values of the option ``sign``."""
+
+REFERENCES: tuple[Reference, ...] = ("zero", "black", "blur")
+"""Values of an option that names a reference."""
+
+
+def versions(view: ImageView, count: int) -> Tensor:
+    """``rows`` of ``count`` changes of every image: all images once, then all again."""
+    return view.targets.new_tensor(range(len(view.targets))).repeat(count)
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:

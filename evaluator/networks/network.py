@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from evaluator.errors import StateChanged, is_out_of_memory, loses_device
+from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
 from evaluator.methods.base import Attention
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
 from evaluator.networks.device import disable_tf32, make_deterministic
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
+from evaluator.networks.layers import layer_gradients
 from evaluator.records import Precision
 from evaluator.text import printable
 
@@ -25,8 +27,16 @@ DEFAULT_BATCH = {"cpu": 16, "cuda": 128}
 (``evaluator.networks.batch_size_search``).
 """
 
+T = TypeVar("T")
+
 Arithmetic = Literal["fp32", "bf16"]
 """In which numbers a pass is computed."""
+
+DIFFERENTIATED = 4
+"""Factor by which fewer images fit in a whole pass that is differentiated: it holds activations."""
+
+GRADIENT_COST = 3
+"""Forwards that a forward and a backward through the whole network count as."""
 
 
 _FAILS = "it fails"
@@ -107,6 +117,7 @@ class Network:
         self.input_shape = (backbone.facts.preprocessing.channels, self.side, self.side)
         size = batch_size or DEFAULT_BATCH.get(device.type, 32)
         self.batch_sizes: dict[Arithmetic, int] = {"fp32": size, "bf16": size}
+        self._most_differentiated: int | None = None
         self.forwards = 0
         self.shrunk: list[str] = []
         self._baseline: Tensor | None = None
@@ -160,29 +171,79 @@ class Network:
             channel_scoring: these passes only score channels (Score-CAM and kin): bfloat16 under
                 ``mixed``.
         """
-        start, arithmetic = 0, self.arithmetic(channel_scoring=channel_scoring)
-        while start < count:
-            stop = min(start + self.batch_sizes[arithmetic], count)
-            observed = self._unless_too_large(make, start, stop, channel_scoring=channel_scoring)
-            if observed is None:  # the error is gone, and with its traceback the batch that it held
-                self._shrink(arithmetic)
-                continue
+        arithmetic = self.arithmetic(channel_scoring=channel_scoring)
+
+        def observed(start: int, stop: int) -> Observation:
+            return self.forward(make(start, stop), channel_scoring=channel_scoring)
+
+        for start, stop, found in self._in_batches(count, arithmetic, observed):
             self.forwards += stop - start
-            yield Pass(start, stop, *observed)
+            yield Pass(start, stop, *found)
+
+    def gradients(
+        self, count: int, make: MakeImages, targets: Tensor
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """``∂s_c/∂x`` of images made chunk by chunk: ``start``, ``stop``, ``[n, channels, H, W]``.
+
+        In smaller batches than ``passes``, which are halved for themselves.
+
+        Args:
+            targets: ``[count]``.
+
+        Raises:
+            NoGradient: the network detaches what is behind its input.
+        """
+
+        def computed(start: int, stop: int) -> Tensor:
+            with torch.enable_grad():
+                leaf = make(start, stop).detach().clone().requires_grad_()
+                chosen = self.logits_of(leaf).gather(1, targets[start:stop, None]).sum()
+                (found,) = (
+                    torch.autograd.grad(chosen, leaf, allow_unused=True)
+                    if chosen.requires_grad
+                    else (None,)
+                )
+            if found is None:
+                raise NoGradient(
+                    "no gradient reaches the image: the network detaches what is behind it",
+                    "take detach(), no_grad() and rounding out of its forward",
+                )
+            return found
+
+        for start, stop, found in self._in_batches(count, "gradient", computed):
+            self.forwards += GRADIENT_COST * (stop - start)
+            yield start, stop, found
+
+    def _in_batches(
+        self, count: int, kind: Arithmetic | Literal["gradient"], compute: Callable[[int, int], T]
+    ) -> Iterator[tuple[int, int, T]]:
+        start = 0
+        while start < count:
+            stop = min(start + self._size(kind), count)
+            found = self._unless_too_large(kind, partial(compute, start, stop))
+            if found is None:  # the error is gone, and with its traceback the batch that it held
+                self._shrink(kind)
+                continue
+            yield start, stop, found
             start = stop
 
     def _unless_too_large(
-        self, make: MakeImages, start: int, stop: int, *, channel_scoring: bool
-    ) -> Observation | None:
+        self, kind: Arithmetic | Literal["gradient"], compute: Callable[[], T]
+    ) -> T | None:
         """One batch; ``None`` where memory ran out and a smaller one can be tried."""
         try:
-            return self.forward(make(start, stop), channel_scoring=channel_scoring)
+            return compute()
         except (RuntimeError, MemoryError) as error:
-            if self.batch_sizes[
-                self.arithmetic(channel_scoring=channel_scoring)
-            ] == 1 or not is_out_of_memory(error):
+            if self._size(kind) == 1 or not is_out_of_memory(error):
                 raise
             return None
+
+    def _size(self, kind: Arithmetic | Literal["gradient"]) -> int:
+        """Images in one batch of that kind."""
+        if kind != "gradient":
+            return self.batch_sizes[kind]
+        usual = max(1, self.batch_sizes["fp32"] // DIFFERENTIATED)
+        return min(self._most_differentiated or usual, usual)
 
     def observe(self, count: int, make: MakeImages) -> Observation:
         """``A`` and logits of all of them, in measuring precision."""
@@ -299,6 +360,38 @@ class Network:
             )
             return Observation(seen.activation, logits, seen.context)
 
+    def layers(
+        self, images: Tensor, targets: Tensor, names: Sequence[str] | None = None
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """``A`` and ``∂s_c/∂A`` of several layers, each ``[n, K, h, w]``: ``layer_gradients``.
+
+        Counted and batched as ``gradients``.
+        """
+        parts: list[dict[str, tuple[Tensor, Tensor]]] = []
+
+        def computed(start: int, stop: int) -> dict[str, tuple[Tensor, Tensor]]:
+            at = slice(start, stop)
+            return layer_gradients(self.backbone, images[at], targets[at], self.logits_of, names)
+
+        for start, stop, part in self._in_batches(len(images), "gradient", computed):
+            self.forwards += GRADIENT_COST * (stop - start)
+            parts.append(part)
+        return {
+            name: (
+                torch.cat([part[name][0] for part in parts]),
+                torch.cat([part[name][1] for part in parts]),
+            )
+            for name in parts[0]
+        }
+
+    def logits_of(self, images: Tensor) -> Tensor:
+        """``s``, ``[n, C]``, of images in measuring precision, differentiable; not counted."""
+        with self._state_kept():
+            seen = self._run_trunk(self.backbone.laid_out(images).clone(), channel_scoring=False)
+            if seen.logits is not None:
+                return seen.logits
+            return self.backbone.logits(seen.activation, seen.context)
+
     def _run_trunk(self, images: Tensor, channel_scoring: bool) -> TrunkOutput:
         """Output of the trunk, in the pass's arithmetic; the head behind it computes in float32."""
         if self.arithmetic(channel_scoring=channel_scoring) == "fp32":
@@ -318,10 +411,12 @@ class Network:
             else "fp32"
         )
 
-    def _shrink(self, arithmetic: Arithmetic) -> None:
-        self.batch_sizes[arithmetic] //= 2
-        self.shrunk.append(
-            f"out of memory on {self.device}: batch size now {self.batch_sizes[arithmetic]}"
-        )
+    def _shrink(self, kind: Arithmetic | Literal["gradient"]) -> None:
+        if kind == "gradient":
+            self._most_differentiated = self._size(kind) // 2
+        else:
+            self.batch_sizes[kind] //= 2
+        what = "gradients at once" if kind == "gradient" else "batch size"
+        self.shrunk.append(f"out of memory on {self.device}: {what} now {self._size(kind)}")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

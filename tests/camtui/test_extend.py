@@ -15,9 +15,10 @@ import evaluator.metrics
 from camtui import extend
 
 NAMES = {
-    1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame Method Metric Saliency Step
-        View area_under_curve first_right_singular_vector guarded_ratio high_power inner_steps
-        pixel_ranks Probe sum_of_positions weighted_sum""",
+    1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame ImageMethod ImageView Method
+        Metric REFERENCES SIGNS Saliency Step View area_under_curve first_right_singular_vector
+        guarded_ratio high_power inner_steps pixel_gradient pixel_ranks Probe stepwise_noise
+        sum_of_positions versions weighted_sum""",
 }
 """The names of each version; what goes or means something else raises the version. Signatures:
 ``public_surface.txt``.
@@ -40,7 +41,16 @@ def test_every_name_has_an_example_or_stands_in_one() -> None:
     ] == []
 
 
-_TYPES = {"API_VERSION", "Attention", "ChannelMasks", "Probe", "Saliency", "Step", "View"}
+_TYPES = {
+    "API_VERSION",
+    "Attention",
+    "ChannelMasks",
+    "ImageView",
+    "Probe",
+    "Saliency",
+    "Step",
+    "View",
+}
 """Types of arguments, described where they are defined."""
 
 

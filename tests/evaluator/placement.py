@@ -35,7 +35,9 @@ KINDS = ("gap", "vgg-like", "torchvision")
 """Small networks with every kind of head; the last is torchvision's vision transformer."""
 
 CURVES_OF = ("gradcam", "fakecam")
-_SHORT = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}
+_SHORT = {
+    key: f"{key}:n=2" for key in ("sscam", "iscam", "ig", "smoothgrad", "gradientshap", "rise")
+}
 
 
 class Cost(NamedTuple):

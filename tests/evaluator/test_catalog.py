@@ -117,4 +117,9 @@ def test_methods_in_any_usual_spelling(spelled: str, key: str) -> None:
 def test_groups_of_methods() -> None:
     assert catalog.expand_methods(["paper", "layercam"]) == [*catalog.TABLE2_METHODS, "layercam"]
     assert catalog.expand_methods(["gradcam", "all"])[0] == "gradcam"
-    assert sorted(catalog.expand_methods(["all"])) == sorted(all_methods())
+    cams, of_images = (catalog.expand_methods([group]) for group in ("all", "image"))
+    assert sorted(cams + of_images) == sorted(all_methods())
+    assert {"gradcam", "rollout", "centre"} < set(cams)
+    assert {"saliency", "ig", "rise", "occlusion"} < set(of_images)
+    assert all(map(catalog.is_of_images, [*of_images, "ig:n=3"]))
+    assert not any(map(catalog.is_of_images, [*cams, "nobody's"]))

@@ -5,6 +5,7 @@ camtui's own passes.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -20,13 +21,15 @@ from evaluator.measuring.conformance import (
 )
 from evaluator.measuring.trial import Verdict, trial_images
 from evaluator.methods import all_methods
-from evaluator.methods.base import FixedMap, Method, View
+from evaluator.methods.base import FixedMap, ImageMethod, ImageView, Method, View
+from evaluator.methods.saliency import pixel_gradient
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Explained, Metric
+from tests.evaluator.execution.support import ROOT
 from tests.measuring_rules import needs_only_stored_rows
 
-LONG = ("sscam", "iscam")
-"""With 35 and 10 noisy passes for each channel."""
+LONG = ("sscam", "iscam", "rise")
+"""With 35 and 10 noisy passes for each channel, or 4,000 masks."""
 
 
 class Fine(Method):
@@ -318,3 +321,37 @@ def test_a_method_is_tried_on_photographs_too() -> None:
 
 def test_trial_values_do_not_depend_on_how_many() -> None:
     assert torch.equal(trial_images(2), trial_images(5)[:2])
+
+
+def test_the_image_method_of_the_documentation_passes() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text()
+    found: dict[str, Any] = {}
+    source = page.partition("```python\n")[2].partition("```")[0]
+    exec(compile(source, "halfway.py", "exec"), found)
+    made = found["Halfway"](share=0.25)
+    assert isinstance(made, ImageMethod)
+    assert broken(made) == {}
+
+
+class Undeclared(ImageMethod):
+    """A gradient of the image that says it costs one forward."""
+
+    key = "undeclared"
+    title = "Undeclared"
+    paper = "nobody"
+    weighs_by = "the gradient"
+
+    def explain(self, view: ImageView) -> Tensor:
+        return pixel_gradient(view)
+
+    def cost(self) -> int:
+        return 1
+
+
+def test_a_backward_counts_as_two_forwards() -> None:
+    made = Undeclared()
+    found = {v.found for v in verdicts_of_method(made) if v.rule == "forwards" and not v.passed}
+    assert found == {
+        "3 declared, 7 counted (GAP + linear head)",
+        "3 declared, 7 counted (deep head)",
+    }

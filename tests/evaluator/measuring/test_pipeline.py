@@ -169,7 +169,8 @@ def test_odd_images_give_numbers_in_range(spec: str, image: str) -> None:
         "constant": torch.ones(1, 3, SIDE, SIDE),
         "huge": 1e4 * random_images(1),
     }[image]
-    short = {"sscam": "sscam:n=2", "iscam": "iscam:n=2"}.get(spec, spec)
+    many = ("sscam", "iscam", "rise", "ig", "smoothgrad", "gradientshap")
+    short = f"{spec}:n=2" if spec in many else spec
     made = (
         transformer_bench("torchvision")
         if all_methods()[spec].needs_attention
