@@ -1,4 +1,4 @@
-"""A run as a folder for others: files that need no camtui, and a manifest of their hashes."""
+"""A run as a folder for others, a manifest of its hashes, and whether it is what was made."""
 
 from __future__ import annotations
 
@@ -7,24 +7,39 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
+from camtui.code_resolver import allowed_of
 from camtui.export import ExportRequest, export_file
 from camtui.export.datapackage import describe
 from camtui.export.delimited import write_delimited
 from camtui.export.output import as_text, destination
 from camtui.export.records import plan_toml, run_record
 from camtui.figures.report import ReportOptions, write_report
+from camtui.launch import ChildEnded, ask
 from camtui.runs import versions
 from evaluator import catalog
-from evaluator.errors import StoreError, UsageError
+from evaluator.errors import CamtuiError, StoreError, UsageError
+from evaluator.execution.registration import describe_cells
+from evaluator.plan import RunPlan
+from evaluator.records import Cell
+from evaluator.references import as_reference
+from evaluator.store.audit import draw_rows, locate_images
 from evaluator.store.files import open_to_read
 from evaluator.store.portable import portable_plan, private_paths, write_portable
 from evaluator.store.reader import RunReader
-from evaluator.text import printable
+from evaluator.text import counted, printable
+from evaluator.user_code_facts import Code
+
+if TYPE_CHECKING:
+    from camtui.payloads import DifferingRowPayload
 
 MANIFEST: Final = "manifest.json"
 RUN: Final = "run.db"
@@ -197,7 +212,7 @@ def _write_manifest(reader: RunReader, folder: Path) -> None:
         "run": printable(reader.info().name),
         "fingerprint": found.sha256,
         "fingerprint_of": found.to_dict(),
-        "versions": {**reader.info().versions, "bundled_by": f"camtui {versions()['camtui']}"},
+        "versions": {**reader.info().versions, "bundled_by": _us()},
         "files": {
             file.name: {"bytes": file.stat().st_size, "sha256": _hash_of(file)}
             for file in sorted(folder.iterdir())
@@ -213,3 +228,232 @@ def _hash_of(file: Path) -> str:
         return ""
     with open(descriptor, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# -- whether a run is what was made
+# --------------------------------------------------------------------------------------------------
+
+
+def check_files(folder: Path) -> list[str]:
+    """Return what in a bundle is not as its manifest says, one line each; nothing as a rule.
+
+    Raises:
+        StoreError: it has no manifest of a bundle.
+    """
+    files = _manifest(folder)["files"]
+    problems = []
+    for name, known in files.items():
+        if found := _hash_of(folder / name):
+            if found != known.get("sha256"):
+                problems.append(f"{printable(name)}: not the file that the manifest has")
+        else:
+            problems.append(f"{printable(name)}: the manifest has it, the folder has not")
+    beside = (f"{RUN}{ending}" for ending in ("-wal", "-journal", "-shm"))
+    problems += [
+        f"{name}: stands beside {RUN} and would change what is read of it"
+        for name in beside
+        if os.path.lexists(folder / name)
+    ]
+    return problems
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a bundle, which may be anybody's."""
+    descriptor = open_to_read(folder / MANIFEST)
+    with suppress(ValueError, TypeError, AttributeError):
+        if descriptor is not None:
+            with open(descriptor, encoding="utf-8") as stream:
+                found: dict[str, Any] = json.load(stream)
+            files = found["files"] if isinstance(found, dict) and "files" in found else None
+            if (
+                found.get("bundle_version") == VERSION
+                and isinstance(files, dict)
+                and RUN in files
+                and all("/" not in name and isinstance(one, dict) for name, one in files.items())
+            ):
+                return found
+    raise StoreError(
+        f"{printable(folder)} has no manifest of a bundle of version {VERSION}",
+        "camtui verify takes a folder of camtui bundle, or a run",
+    )
+
+
+def check_contents(reader: RunReader, folder: Path) -> list[str]:
+    """Return what in a bundle does not follow from its run, whatever the hashes say."""
+    manifest, found = _manifest(folder), fingerprint(reader)
+    told = manifest.get("fingerprint_of")
+    told = told if isinstance(told, dict) else {}
+    problems = [
+        f"{part}: not what the manifest's fingerprint was made from"
+        for part, value in found.to_dict().items()
+        if told.get(part) != value
+    ]
+    if not problems and manifest.get("fingerprint") != found.sha256:
+        problems.append("fingerprint: not that of the run")
+    made_by = manifest.get("versions")
+    if not isinstance(made_by, dict) or made_by.get("bundled_by") != _us():
+        return problems  # another version may write other columns
+    with TemporaryDirectory() as temporary:
+        place, reader.path = reader.path, Path(RUN)
+        try:
+            made = Path(temporary)
+            (made / "plan.toml").write_text(plan_toml(reader), "utf-8")
+            export_file(reader, ExportRequest("csv"), made / "averages.csv")
+            _write_images(reader, made / "images.csv")
+            if (folder / "rows.csv").is_file():
+                export_file(reader, ExportRequest("csv", per_image=True), made / "rows.csv")
+        finally:
+            reader.path = place
+        problems += [
+            f"{file.name}: not what {RUN} gives"
+            for file in sorted(made.iterdir())
+            if file.name != "datapackage.json" and _hash_of(file) != _hash_of(folder / file.name)
+        ]
+    return problems
+
+
+def check_identities(reader: RunReader) -> list[str]:
+    """Return the cells whose identity is not that of the plan, network and method in the file."""
+    plan, stored = reader.plan(), reader.identities()
+    cells, problems = reader.cells(), []
+    for name, loaded in reader.backbones().items():
+        if loaded is None:
+            continue
+        mine = [cell for cell in cells if cell.backbone == name]
+        wrong = [
+            told.cell
+            for told in describe_cells(plan, mine, loaded)
+            if stored.get(told.cell, told.identity) != told.identity
+        ]
+        names = [cell.method for cell in mine if cell.id in wrong]
+        if names:
+            problems.append(
+                f"{printable(name)}/{printable(', '.join(names), 100)}: plan, network or method "
+                "in the file are not those that the rows were made by"
+            )
+    return problems
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """Rows that were computed again.
+
+    Attributes:
+        rows: among which they were drawn, ``drawn`` of them, ``agreed`` within the tolerance.
+        differing: the others; ``problems``: networks that are others.
+        remarks: what could not be computed here and why.
+    """
+
+    rows: int = 0
+    drawn: int = 0
+    agreed: int = 0
+    differing: list[DifferingRowPayload] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def recompute(
+    reader: RunReader,
+    root: Path,
+    count: int,
+    *,
+    seed: int,
+    device: str,
+    retry_command: str,
+    allow: bool = False,
+) -> Recomputed:
+    """Compute rows that are drawn at random again, in a process of their own.
+
+    Args:
+        root: the folder with the images, found by their hashes.
+        retry_command, allow: of code that is not camtui's own, see ``allowed_of``.
+    """
+    located = locate_images(reader, root)
+    remarks, allowed, blocked = [], dict[str, str](), set[str]()
+    plan = reader.plan()
+    code = []
+    for one in plan.code:
+        try:
+            here = replace(one, reference=as_reference(one.reference).text)
+            allowed |= allowed_of([here], retry_command, allow=allow)
+            code.append(here)
+        except CamtuiError as error:
+            blocked.add(one.key)
+            remarks.append(f"not computed again: {error.message}; {error.hint}")
+    cells = {
+        cell.id: cell
+        for cell in reader.cells()
+        if cell.applicable and cell.method.partition(":")[0] not in blocked
+    }
+    keys = {spec.name: spec.key for spec in plan.backbones}
+    cells = {id_: cell for id_, cell in cells.items() if keys[cell.backbone] not in blocked}
+    if located.missing:
+        remarks.append(f"{counted(located.missing, 'image')} of the run not in {printable(root)}")
+    if located.by_size:
+        remarks.append(f"{counted(located.by_size, 'image')} without a hash, taken by the path")
+    drawn = draw_rows(reader, count, Random(seed), cells, located.files)
+    request = {
+        "db": str(reader.path.absolute()),
+        "plan": _computable(plan, code, blocked).to_dict(),
+        "root": str(root.absolute()),
+        "files": {image: located.files[image].hex() for _, image in drawn.pairs},
+        "pairs": drawn.pairs,
+        "device": device,
+        "allowed": allowed,
+    }
+    differing: list[DifferingRowPayload] = []
+    problems, agreed = list(located.replaced), 0
+    loaded: set[str] = set()
+    try:
+        for answer in ask(_CHILD, request) if drawn.pairs else ():
+            if "network" in answer:
+                name = answer["network"]
+                loaded |= {name} if answer["loaded"] else set()
+                if answer["problem"]:
+                    said = f"{name}: {answer['problem']}"
+                    (problems if answer["loaded"] else remarks).append(said)
+            for cell, image, difference in answer.get("rows", ()):
+                if difference is None:
+                    agreed += 1
+                else:
+                    differing.append(_differing(reader, cells[cell], image, difference))
+    except ChildEnded as end:
+        problems.append(f"computing rows again ended early: {end.said}")
+    ours = {id_ for id_, cell in cells.items() if cell.backbone in loaded}
+    among = draw_rows(reader, 0, Random(0), ours, located.files).among
+    return Recomputed(among, agreed + len(differing), agreed, differing, problems, remarks)
+
+
+_CHILD = "evaluator.measuring.recompute"
+
+
+def _computable(plan: RunPlan, code: list[Code], blocked: set[str]) -> RunPlan:
+    """Return the plan without what is not here: truth, files of names, code not allowed."""
+    return replace(
+        plan,
+        truth=None,
+        labels=None,
+        code=tuple(code),
+        methods=tuple(one for one in plan.methods if one.partition(":")[0] not in blocked),
+        metrics=tuple(one for one in plan.metrics if one not in blocked),
+        backbones=tuple(replace(spec, classes=None) for spec in plan.backbones),
+    )
+
+
+def _differing(
+    reader: RunReader, cell: Cell, image: int, difference: list[Any]
+) -> DifferingRowPayload:
+    *_, metric, stored, found, apart = difference
+    return {
+        "backbone": cell.backbone,
+        "method": cell.method,
+        "image": printable(reader.images.get(image).path),
+        "metric": metric,
+        "stored": stored,
+        "found": found,
+        "difference": apart if isfinite(apart) else None,
+    }
+
+
+def _us() -> str:
+    return f"camtui {versions()['camtui']}"
