@@ -102,11 +102,12 @@ def _verified(
     again, mark = Recomputed(), ""
     try:
         with closing(RunReader(bundle / RUN) if bundle else open_run(run)) as reader:
-            problems += audit(reader)
-            problems += check_identities(reader)
-            if bundle:
-                problems += check_contents(reader, bundle)
-            mark = fingerprint(reader).sha256
+            with reader.moment():  # a run may go on meanwhile
+                problems += audit(reader)
+                problems += check_identities(reader)
+                if bundle:
+                    problems += check_contents(reader, bundle)
+                mark = fingerprint(reader).sha256
             remarks = list(filter(None, [remark(reader)]))
             root = data or (None if bundle else _own_folder(reader))
             if not root or not count:

@@ -250,7 +250,7 @@ def test_a_foreign_run_runs_no_code_that_was_not_allowed(
     assert (found["drawn"], found["agreed"], found["verified"]) == (6, 6, True)
 
 
-@pytest.mark.parametrize("count", [20, 100, 300])
+@pytest.mark.parametrize("count", [20, 100, pytest.param(300, marks=pytest.mark.long)])
 def test_one_forged_row_among_a_thousand_is_found_as_often_as_is_said(
     tmp_path: Path, count: int
 ) -> None:
