@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -23,6 +24,7 @@ from evaluator.store.audit import audit, caught, draw_rows
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.camtui.cli.support import typed, validated
+from tests.evaluator.execution.support import ROOT
 from tests.synthetic import make_run
 
 METHOD = """
@@ -278,3 +280,18 @@ def test_one_forged_row_among_a_thousand_is_found_as_often_as_is_said(
 def test_twenty_rows_show_fifteen_percent_of_forged_ones_with_96_percent() -> None:
     assert caught(0.15, 20, 10_000) == pytest.approx(0.96, abs=0.005)
     assert caught(0.5, 10, 10) == 1.0
+
+
+@pytest.mark.parametrize("name", ["version1_lite0", "version2_lite0", "version3_torchvision"])
+def test_a_run_of_an_earlier_version_is_bundled_and_verified(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
+    path = tmp_path / "early.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((ROOT / "tests" / "data" / f"{name}.sql").read_text())
+    assert typed("bundle", str(path), "-o", str(tmp_path / "bundle")).exit_code == 0
+    found = [verified(str(one), "--recompute", "0") for one in (path, tmp_path / "bundle")]
+    assert [one["problems"] for one in found] == [[], []]
+    assert found[0]["fingerprint"] == found[1]["fingerprint"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bundle", "early.db", "home"]
