@@ -88,6 +88,40 @@ class RunCheckPayload(TypedDict, closed=True):
     remark: str
 
 
+class DifferingRowPayload(TypedDict, closed=True):
+    """A row that was computed again and is another."""
+
+    backbone: str
+    method: str
+    image: str
+    metric: Annotated[str, Field(description="y, o, target, predicted, map, or a metric's key")]
+    stored: float | None
+    found: float | None
+    difference: Annotated[float | None, Field(description="null where one of them is missing")]
+
+
+class CaughtPayload(TypedDict, closed=True):
+    """How likely rows computed again would have shown forged ones."""
+
+    forged: Annotated[Share, Field(description="share of the rows; 0: a single row")]
+    probability: Share
+
+
+class VerifyPayload(TypedDict, closed=True):
+    """camtui verify BUNDLE|RUN --json."""
+
+    verified: bool
+    fingerprint: str
+    problems: list[str]
+    remarks: list[str]
+    rows: Annotated[Count, Field(description="of the networks and images that are here")]
+    drawn: Count
+    agreed: Count
+    seed: int
+    differing: list[DifferingRowPayload]
+    caught: list[CaughtPayload]
+
+
 class MachinePayload(TypedDict, extra_items=str):  # type: ignore[call-arg]  # mypy does not know PEP 728 yet
     """camtui doctor --json."""
 

@@ -74,6 +74,7 @@ PAYLOADS: dict[str, Any] = {
         "camtui status RUN --json, camtui wait RUN --json, and the last line of camtui run --json",
     ],
     "summary": payloads.SummaryPayload,
+    "verify": payloads.VerifyPayload,
     "worst": payloads.WorstPayload,
 }
 """Name of a schema → type of the payload."""

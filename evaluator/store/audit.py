@@ -1,20 +1,35 @@
-"""``camtui doctor RUN``: every check of a run's file, and its repair."""
+"""Every check of a run's file, and its repair: ``camtui doctor RUN``, ``camtui verify RUN``."""
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
+from evaluator.records import ImageRef, Precision
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.store.sums import stored_exponents, sums_of
 from evaluator.store.writer import locked_writer
 from evaluator.text import counted, printable
+
+TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-4, "mixed": 1e-2, "bf16": 5e-2}
+"""Largest difference of a confidence or a metric of a row between two machines: docs/protocol.md.
+
+Where channels are weighed in bfloat16, maps round.
+"""
+
+CURVES = 3e-3
+"""The same of deletion and insertion."""
 
 _SHOWN = 20
 """Damaged records that are named one by one; of more only how many."""
@@ -129,6 +144,106 @@ def changed_images(reader: RunReader) -> list[str]:
                 "made from"
             )
     return problems
+
+
+@dataclass(frozen=True)
+class Located:
+    """The files of a run's images in a folder of somebody else's.
+
+    Attributes:
+        files: image → path of its file.
+        replaced: what is wrong: an image's path holds another file, and no file is the image.
+        missing: images that are not there at all.
+        by_size: images without a hash in the run, taken by path and size.
+    """
+
+    files: dict[int, bytes]
+    replaced: list[str]
+    missing: int
+    by_size: int
+
+
+def locate_images(reader: RunReader, root: Path) -> Located:
+    """Find a run's images in a folder: at their paths, else anywhere in it, by their hashes.
+
+    Reads every file that may be one.
+    """
+    files: dict[int, bytes] = {}
+    wanted: dict[int, list[ImageRef]] = defaultdict(list)
+    replaced, by_size = {}, 0
+    for image in reader.images.between(0, reader.info().image_count):
+        try:
+            content = sha256(read_image(root, image.path)).digest()
+        except ImageUnreadable:
+            wanted[image.size].append(image)
+            continue
+        if image.content == content or image.content is None:
+            files[image.id] = image.path
+            by_size += image.content is None
+        else:
+            wanted[image.size].append(image)
+            replaced[image.id] = (
+                f"{printable(image.path)}: its bytes are not those that the run's rows were made "
+                "from"
+            )
+    elsewhere = {image.content: image.id for same in wanted.values() for image in same}
+    for path in _files_of_size(root, wanted) if wanted else ():
+        with suppress(ImageUnreadable):
+            found = elsewhere.get(sha256(read_image(root, path)).digest())
+            if found is not None:
+                files[found] = path
+    lost = [image.id for same in wanted.values() for image in same if image.id not in files]
+    wrong = [replaced[image] for image in lost if image in replaced]
+    return Located(files, wrong, len(lost) - len(wrong), by_size)
+
+
+def _files_of_size(root: Path, sizes: Container[int]) -> Iterator[bytes]:
+    base = os.fsencode(root)
+    for folder, _, names in os.walk(base):
+        for name in names:
+            path = os.path.join(folder, name)
+            with suppress(OSError):
+                if os.stat(path).st_size in sizes:
+                    yield os.path.relpath(path, base)
+
+
+class Drawn(NamedTuple):
+    """Rows that were drawn at random.
+
+    Attributes:
+        pairs: (cell, image) of each, sorted.
+        among: how many rows there were to draw from.
+    """
+
+    pairs: list[tuple[int, int]]
+    among: int
+
+
+def draw_rows(
+    reader: RunReader, count: int, random: Random, cells: Container[int], images: Container[int]
+) -> Drawn:
+    """Draw rows of some cells and images, each with the same probability, none twice."""
+
+    def every() -> Iterator[tuple[int, int]]:
+        pairs = reader.stream("SELECT cell_id, image_id FROM results ORDER BY cell_id, image_id")
+        return (pair for pair in pairs if pair[0] in cells and pair[1] in images)
+
+    among = sum(1 for _ in every())
+    places = set(random.sample(range(among), min(count, among)))
+    return Drawn([pair for place, pair in enumerate(every()) if place in places], among)
+
+
+def caught(forged: float, drawn: int, among: int) -> float:
+    """The probability that a draw has one of the forged rows.
+
+    Args:
+        forged: their share, in [0, 1]; one row at least.
+        drawn: how many rows are drawn; among: of how many.
+    """
+    bad = max(1, round(forged * among))
+    if drawn > among - bad:
+        return 1.0
+    return 1 - prod((among - bad - place) / (among - place) for place in range(drawn))
 
 
 def repair(path: Path) -> int:

@@ -124,6 +124,19 @@ class Rows:
         )
         return {row[2]: Measurement(*row) for row in rows}
 
+    def targets(self, cells: Sequence[int]) -> dict[int, int]:
+        """Image → the class that is explained, of images with a row in one of a backbone's cells.
+
+        All cells of a backbone explain the same class.
+        """
+        return dict(
+            self._file.all(
+                "SELECT image_id, min(target) FROM results"
+                " WHERE cell_id IN (SELECT value FROM json_each(?)) GROUP BY image_id",
+                (json.dumps(list(cells)),),
+            )
+        )
+
     def undefined(self) -> list[tuple[int, int]]:
         """(cell, image) of the rows without average drop and ADCC: the confidence y is 0 there.
 

@@ -143,6 +143,10 @@ class RunReader(ReadOnlyFile):
             )
         ]
 
+    def identities(self) -> dict[int, str]:
+        """Cell → ``plan.cell_identity``; cells whose backbone was never loaded have none."""
+        return dict(self.all("SELECT id, identity FROM cells WHERE identity NOTNULL ORDER BY id"))
+
     def stages(self) -> list[Stage]:
         """Stages in order, with the images that are done.
 

@@ -31,6 +31,7 @@ PRINTED = {
     "backbones": "backbones",
     "doctor": "doctor",
     "doctor-run": "doctor val",
+    "verify": "verify val",
     "errors": "errors val",
     "worst": "worst val",
     "show": "show val",
