@@ -258,11 +258,14 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
     return shown
 
 
-def read_worst_image(
-    reader: RunReader, *, cell: Cell, metric: str
+def read_panel_image(
+    reader: RunReader, *, cell: Cell, metric: str, latest: bool
 ) -> tuple[ImageRecord, RunPlan] | None:
-    """Read the worst image of a cell by a metric; ``None`` while there is none."""
-    image = neighbour(reader, cell.id, metric, worst=True)
+    """Read the latest image of a cell, or the worst by a metric; ``None`` while there is none."""
+    if latest:
+        image = reader.rows.latest(cell.id)
+    else:
+        image = neighbour(reader, cell.id, metric, worst=True)
     if image is None:
         return None
     return read_image_record(reader, cell, image, metric, worst=True), reader.plan()
