@@ -18,7 +18,7 @@ from evaluator.statistics import (
     holm_separated,
     paired_difference,
 )
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from pydantic import Field
@@ -97,6 +97,19 @@ class Comparison:
         if tested < len(self.cells):
             words += f"; untested: fewer than {FEWEST_TESTED} common images"
         return words
+
+    def answer(self, metric: Metric) -> str:
+        """Return the verdicts on a metric in one sentence, the baseline left unsaid."""
+        cells = [cell for cell in self.cells if cell.metric == metric.key]
+        better, worse, tied, untested = (
+            sum(cell.verdict == verdict for cell in cells)
+            for verdict in ("better", "worse", "tie", "untested")
+        )
+        fewest, most = (pick(cell.n for cell in cells) for pick in (min, max))
+        images = counted(most, "image") if fewest == most else f"{fewest:,} to {most:,} images"
+        words = f"{self.second} is better in {better} of {len(cells)}, worse in {worse}"
+        words += f", tied in {tied}" + (f", untested in {untested}" if untested else "")
+        return f"{words} ({metric.short}, {images})"
 
     def drops(self, limit: float) -> list[ComparedCell]:
         """Return the cells that became worse by more than a limit (a fraction)."""

@@ -25,7 +25,7 @@ from evaluator.statistics import ADCC, COMPONENTS, Mean, Sum
 from evaluator.store.files import lock_holder, lock_note
 from evaluator.store.reader import ConvergencePoint, RunReader
 from evaluator.store.readonly import DAMAGE
-from evaluator.text import printable
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
     from camtui.payloads import Count, NonNegative, RunFile, Share, State, UntilLook, UntilPayload
@@ -198,6 +198,7 @@ class RunStatus:
             timed yet.
         elapsed_seconds: that its sessions took together, the one under way included.
         failures: (cell, image) pairs without a value, curves counted each.
+        failed_images: images that failed in any cell; failed_cells: their (cell, image) pairs.
         restarts: of workers in this session.
         heartbeat_age_seconds: since the driver last wrote, ``None`` where it never did.
         advice: the command to type now.
@@ -220,6 +221,8 @@ class RunStatus:
     eta_seconds: NonNegative | None
     elapsed_seconds: NonNegative
     failures: Count
+    failed_images: Count
+    failed_cells: Count
     workers: Count
     restarts: Count
     heartbeat_age_seconds: NonNegative | None
@@ -230,6 +233,12 @@ class RunStatus:
     def live(self) -> bool:
         """Whether a driver is at work on it."""
         return self.state in LIVE
+
+    @property
+    def failed(self) -> str:
+        """What failed, in words: ``2 images failed (12 cells)``."""
+        words = f"{counted(self.failed_images, 'image')} failed"
+        return f"{words} ({counted(self.failed_cells, 'cell')})" if self.failed_images else words
 
     @property
     def exit_code(self) -> int:
@@ -317,6 +326,7 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
     live = state in LIVE
     count = max(1, len(workers))
     done_images = info.image_count if stages else 0
+    failed_images, failed_cells = reader.failed_images()
     return RunStatus(
         run=printable(info.name),
         db=path,
@@ -334,6 +344,8 @@ def status_of(reader: RunReader, path: Path, pid: int | None, stages: Sequence[S
         eta_seconds=seconds_left(stages, count) if live else None,
         elapsed_seconds=_elapsed(info, live),
         failures=reader.failure_count(),
+        failed_images=failed_images,
+        failed_cells=failed_cells,
         workers=len(workers) if live else 0,
         restarts=sum(worker.restarts for worker in workers),
         heartbeat_age_seconds=max(0.0, time.time() - info.heartbeat) if info.heartbeat else None,

@@ -77,7 +77,7 @@ def status_line(status: RunStatus) -> str:
     if status.failures:
         run = reference(status.db)
         again = "" if status.live else f", then camtui retry {run}"
-        parts.append(f"{count(status.failures)} failures: camtui errors {run}{again}")
+        parts.append(f"{status.failed}: camtui errors {run}{again}")
     if status.message:
         parts.append(status.message)
     return " · ".join(parts)

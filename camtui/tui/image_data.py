@@ -224,7 +224,7 @@ def gallery_item(image_data: ImageData, kind: PictureKind, options: DisplayOptio
 
 
 def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
-    """Draw the input and every method's overlay, controls last.
+    """Draw the input and every method's overlay, the best first, controls last.
 
     All have one colour scale: 0 and 1 have the same colours everywhere.
     """
@@ -241,7 +241,12 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
         if (value := values[cell.id]) is not None and not is_control(cell.method)
     ]
     leading = max(ranked, key=lambda value: known.sign * value, default=None)
-    for cell, row in sorted(image_data.others, key=lambda other: is_control(other[0].method)):
+
+    def place(other: tuple[Cell, Row | None]) -> tuple[bool, bool, float]:
+        value = values[other[0].id]
+        return is_control(other[0].method), value is None, -known.sign * (value or 0.0)
+
+    for cell, row in sorted(image_data.others, key=place):
         value = values[cell.id]
         best = value is not None and value == leading and not is_control(cell.method)
         theirs = replace(panels, saliency=saliency_map(cell.method, row, record.loaded))
@@ -258,11 +263,14 @@ def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -
     return shown
 
 
-def read_worst_image(
-    reader: RunReader, *, cell: Cell, metric: str
+def read_panel_image(
+    reader: RunReader, *, cell: Cell, metric: str, latest: bool
 ) -> tuple[ImageRecord, RunPlan] | None:
-    """Read the worst image of a cell by a metric; ``None`` while there is none."""
-    image = neighbour(reader, cell.id, metric, worst=True)
+    """Read the latest image of a cell, or the worst by a metric; ``None`` while there is none."""
+    if latest:
+        image = reader.rows.latest(cell.id)
+    else:
+        image = neighbour(reader, cell.id, metric, worst=True)
     if image is None:
         return None
     return read_image_record(reader, cell, image, metric, worst=True), reader.plan()

@@ -29,7 +29,7 @@ from camtui.format.notes import UNDEFINED, short_forecast
 from evaluator.catalog import ROW_METRICS, known_metrics, value_range
 from evaluator.records import Cell, Event, WorkerState
 from evaluator.statistics import Mean, PairedDifference
-from evaluator.text import counted, printable
+from evaluator.text import printable
 
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _BRAILLE = 0x2800
@@ -407,7 +407,7 @@ def state_lines(snapshot: Snapshot, now: float, width: int) -> list[list[Field]]
     role = {"crashed": "error", "failed": "error", "stopped": "warn"}.get(status.state, "dim")
     line = [
         Field(f" {status.advice}", role),
-        Field(f"   {counted(snapshot.failures, 'failed image')}", "dim"),
+        Field(f"   {status.failed}", "dim"),
     ]
     if not status.message:
         return [line]
@@ -438,9 +438,8 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
 
 
 def failed_field(snapshot: Snapshot, before: str = "") -> Field:
-    """Return ``12 failed images``."""
-    words = counted(snapshot.failures, "failed image")
-    return Field(f"{before}{words}", "warn" if snapshot.failures else "dim")
+    """Return ``2 images failed (12 cells)``."""
+    return Field(f"{before}{snapshot.status.failed}", "warn" if snapshot.failures else "dim")
 
 
 def device_text(worker: WorkerState) -> str:

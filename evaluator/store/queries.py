@@ -59,6 +59,11 @@ class Rows:
         )
         return row_of(found) if found else None
 
+    def latest(self, cell: int) -> int | None:
+        """Return the last image of the seeded order that a cell has a row of."""
+        found = self._file.first("SELECT max(image_id) FROM results WHERE cell_id = ?", (cell,))
+        return found[0] if found else None
+
     def of_cell(
         self, cell: int, *, verify: bool = False
     ) -> Iterator[tuple[Row, ImageRef, dict[str, float]]]:

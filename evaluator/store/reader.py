@@ -245,6 +245,15 @@ class RunReader(ReadOnlyFile):
         """Number of failures, those of optional metrics included; a missing truth is none."""
         return int(self.one("SELECT count(*) FROM failures WHERE reason != ?", (NO_TRUTH,))[0])
 
+    def failed_images(self) -> tuple[int, int]:
+        """Number of images that failed, and of their (cell, image) pairs."""
+        images, pairs = self.one(
+            "SELECT count(DISTINCT image_id), count(*) FROM (SELECT DISTINCT cell_id, image_id"
+            " FROM failures WHERE reason != ?)",
+            (NO_TRUTH,),
+        )
+        return int(images), int(pairs)
+
     def lacking(self) -> dict[tuple[int, str], dict[str, int]]:
         """(cell, optional metric) → reason → rows of the cell without a value of the metric."""
         found: dict[tuple[int, str], dict[str, int]] = {}

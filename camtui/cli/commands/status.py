@@ -61,7 +61,7 @@ def _status_lines(found: RunStatus) -> list[str]:
     if found.until is not None and found.state != "complete":  # whose message says it
         lines.append(f"until     {look_text(found.until, found.images)}")
     if found.failures:
-        lines.append(f"failures  {count(found.failures)}: camtui errors {reference(found.db)}")
+        lines.append(f"failures  {found.failed}: camtui errors {reference(found.db)}")
     if found.restarts:
         lines.append(
             f"restarts  {count(found.restarts)} of workers: camtui logs {reference(found.db)}"

@@ -22,13 +22,13 @@ from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
 COLUMNS = (
+    TableColumn("verdict", "", width=8, numeric=False),
+    TableColumn("change", "change", width=16),
     TableColumn("method", "method", width=18, numeric=False),
     TableColumn("backbone", "backbone", width=18, numeric=False),
-    TableColumn("n", "n", width=8),
     TableColumn("first", "first", width=7),
     TableColumn("second", "second", width=7),
-    TableColumn("change", "change", width=16),
-    TableColumn("verdict", "", width=8, numeric=False),
+    TableColumn("n", "n", width=8),
 )
 
 
@@ -55,22 +55,29 @@ class CompareScreen(RunScreen):
         self._begin()
 
     def _begin(self) -> None:
-        self._show_title("   {}   comparing …")
+        self._show_title("   {}   comparing …", "")
         self.fetch(partial(self._compare, self._metric), "compare")
 
-    def _show_title(self, more: str) -> None:
+    def _show_title(self, more: str, answer: str) -> None:
         names = "  →  ".join(printable(path.stem, 30) for path in self._paths)
         words = more.format(header(self._metric))
-        self.put("compared", [[Field(f" {names}", "strong"), Field(words, "dim")]])
+        names_line = [Field(f" {names}", "dim" if answer else "strong"), Field(words, "dim")]
+        self.put("compared", [[Field(f" {answer}", "strong")], names_line])
 
     async def _compare(self, metric: str) -> None:
         try:
-            lines, notes, self._metrics = await asyncio.to_thread(compared, *self._paths, metric)
+            answer, lines, notes, self._metrics = await asyncio.to_thread(
+                compared, *self._paths, metric
+            )
         except (CamtuiError, sqlite3.Error) as error:
-            lines, notes = [], [error.message if isinstance(error, CamtuiError) else str(error)]
+            answer, lines, notes = (
+                "",
+                [],
+                [error.message if isinstance(error, CamtuiError) else str(error)],
+            )
         self.table.show(COLUMNS, lines, empty="nothing to compare")
         self.put("notes", [[Field(f" {printable(note, 300)}", "dim")] for note in notes])
-        self._show_title("   {}, paired by image")
+        self._show_title("   {}, paired by image", answer)
 
     def action_metric(self) -> None:
         """Compare by the next metric that both runs have."""
@@ -78,11 +85,13 @@ class CompareScreen(RunScreen):
         self._begin()
 
 
-def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[str], list[str]]:
+def compared(
+    first: Path, second: Path, metric: str
+) -> tuple[str, list[Line], list[str], list[str]]:
     """Compare two runs by a metric. Blocking.
 
     Returns:
-        The differences as rows of a table, the notes, and the metrics to choose from.
+        The answer, the differences as rows of a table, the notes, and the metrics to choose from.
     """
     from camtui.compare import comparable_metrics, compare_runs
 
@@ -94,16 +103,16 @@ def compared(first: Path, second: Path, metric: str) -> tuple[list[Line], list[s
     for cell in found.cells:
         change = f"{signed_percent(cell.change)} {half_width(cell.paired)}"
         fields = (
+            Field(cell.verdict, roles[cell.verdict]),
+            Field(change),
             Field(printable(cell.method), "strong"),
             Field(printable(cell.backbone)),
-            Field(count(cell.n), "dim"),
             Field(percent(cell.first)),
             Field(percent(cell.second)),
-            Field(change),
-            Field(cell.verdict, roles[cell.verdict]),
+            Field(count(cell.n), "dim"),
         )
         lines.append(Line((cell.backbone, cell.method), fields))
     notes = [found.test, *found.notes]
     for name, only in ((found.first, found.only_first), (found.second, found.only_second)):
         notes += [f"only in {name}: {', '.join(only)}"] if only else []
-    return lines, notes, metrics
+    return found.answer(known_metrics()[metric]), lines, notes, metrics

@@ -66,6 +66,13 @@ class GridScreen(RunScreen):
         Binding("n", "match(1)", "next match", show=False),
         Binding("N", "match(-1)", "match before", show=False),
         Binding("p", "paper", "paper", tooltip="what the paper's Table 2 printed"),
+        Binding(
+            "L",
+            "latest",
+            "latest/worst",
+            show=False,
+            tooltip="while the run computes: its latest image, or the worst of the chosen cell",
+        ),
         Binding("z", "zoom", "zoom", tooltip="the table alone"),
         Binding("escape", "clear", "clear filter", show=False),
     ]
@@ -83,6 +90,8 @@ class GridScreen(RunScreen):
         self._leaders_of = ""
         self._curves: list[tuple[Cell, list[Mean]]] = []
         self._ties_problem = ""
+        self._latest = True
+        self._followed: tuple[int, str, int] | None = None
 
     def body(self) -> ComposeResult:
         """Compose the table, the details, the panes of large terminals, the latest events."""
@@ -195,6 +204,8 @@ class GridScreen(RunScreen):
         cell = self.chosen()
         if cell is None or not self._has_panes:
             return
+        if self._followed is not None and not self._follows:  # the run has ended
+            self._overview_of, self._followed = (0, "", 0), None
         n = self.snapshot.views[cell.id].summary.n
         *before, seen = self._overview_of
         whole = n == self.snapshot.info.image_count != seen
@@ -213,17 +224,41 @@ class GridScreen(RunScreen):
         self._curves = curves
         self._leaders_of = f"{cell.backbone}: leaders, {known_metrics()[metric].title} over n"
         self._show_leaders()
-        await self._load_worst(cell, metric)
+        if not self._follows:
+            self.fetch(partial(self._load_picture, cell, metric, latest=False), "picture")
 
-    async def _load_worst(self, cell: Cell, metric: str) -> None:
-        from camtui.tui.image_data import draw_overlay, name_lines, read_worst_image
+    @property
+    def _follows(self) -> bool:
+        """Whether the picture is the run's latest image."""
+        return self._latest and self.snapshot.status.live
 
-        found = await self.ask(partial(read_worst_image, cell=cell, metric=metric))
+    def _fetch_latest(self) -> None:
+        """Show the latest image of the cell that grows: the chosen one, or the first that does."""
+        chosen = self.chosen()
+        if chosen is None or not self._has_panes or not self._follows:
+            return
+        begun = [view.cell for view in self.snapshot.views.values() if view.partial]
+        cell = chosen if chosen in begun or not begun else begun[0]
+        metric = self.options.metric
+        wanted = (cell.id, metric, self.snapshot.views[cell.id].summary.n)
+        if wanted != self._followed:
+            self._followed = wanted
+            self.fetch(partial(self._load_picture, cell, metric, latest=True), "picture")
+
+    async def _load_picture(self, cell: Cell, metric: str, *, latest: bool) -> None:
+        from camtui.tui.image_data import draw_overlay, name_lines, read_panel_image
+
+        question = partial(read_panel_image, cell=cell, metric=metric, latest=latest)
+        found = await self.ask(question)
+        if latest != self._follows:  # the key was pressed, or the run has ended, meanwhile
+            return
         facts, picture = (
             self.query_one("#worst", TextLines),
             self.query_one("#worst-picture", Gallery),
         )
-        self.query_one("#worst-pane").border_title = rule(f"worst image of {cell.method}")
+        self.query_one("#worst-pane").border_title = rule(
+            f"{'latest' if latest else 'worst'} image of {cell.method}"
+        )
         if found is None:
             facts.show([[Field("  no image has a value yet", "dim")]])
             picture.show([])
@@ -296,6 +331,7 @@ class GridScreen(RunScreen):
         test = partial(self._test_ties, self.snapshot, shown, cell.id if cell else None)
         self.run_worker(cast(Any, test), group="ties", exclusive=True)
         self._fetch_overview()
+        self._fetch_latest()
 
     async def _test_ties(
         self, snapshot: Snapshot, metrics: Sequence[str], cell: int | None
@@ -360,6 +396,15 @@ class GridScreen(RunScreen):
         if self.options.paper and not any(map(has, self.snapshot.metrics)):
             self._change(paper=False)
             self.notify("the paper has no values of these networks and methods")
+
+    def action_latest(self) -> None:
+        """Follow the run's latest image, or show the worst of the chosen cell."""
+        if not self.snapshot.status.live:
+            self.notify("the run does not compute: the worst image is shown")
+            return
+        self._latest = not self._latest
+        self._overview_of, self._followed = (0, "", 0), None
+        self._read_more()
 
     def action_zoom(self) -> None:
         """Show the table alone, or all panes."""

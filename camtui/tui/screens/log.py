@@ -61,7 +61,11 @@ class LogScreen(RunScreen):
         """Show events and timings; read the other lists when something new can stand in them."""
         tabs = []
         for place, name in enumerate(TABS):
-            words = f"failed images ({count(snapshot.failures)})" if name == "errors" else name
+            words = (
+                f"failed images ({count(snapshot.status.failed_images)})"
+                if name == "errors"
+                else name
+            )
             here = place == self.tab
             tabs.append(Field(f" {'▶' if here else ' '}{words}  ", "strong" if here else "dim"))
         self.put("tabs", [tabs])

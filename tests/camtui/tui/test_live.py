@@ -18,7 +18,7 @@ from evaluator.records import UnitResult
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import SMALL_CACHE_KIB
 from evaluator.store.writer import RunWriter
-from tests.camtui.tui.support import Settings, opened
+from tests.camtui.tui.support import SIZES, Settings, opened, toasts
 from tests.holder import held
 from tests.synthetic import make_run
 
@@ -96,6 +96,45 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
         assert "FROZEN" not in tester.part("title")
         writer.close()
         await tester.until(lambda: "something new" in tester.text())
+
+
+async def test_the_picture_follows_the_run_until_it_ends(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run.db",
+        images=12,
+        state="running",
+        partial={"vgg16/scorecam": 5},
+        pictures=True,
+        failures=False,
+    )
+    source = make_run(tmp_path / "whole.db", images=12, failures=False)
+    with RunReader(source) as reader:
+        cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
+        (row,) = [row for row, image, _ in reader.rows.of_cell(cell) if image.id == 5]
+        names = [Path(os.fsdecode(reader.images.get(place).path)).name for place in (4, 5)]
+
+    with held(run) as holder:
+        async with opened(run, SIZES["large"], FAST) as tester:
+            pane = tester.app.screen.query_one("#worst-pane")
+
+            def shows(title: str, facts: str = "") -> bool:
+                return title in str(pane.border_title) and facts in tester.part("worst")
+
+            latest = "latest image of scorecam"
+            await tester.until(lambda: shows(latest, names[0]))
+            writer = RunWriter(run)
+            writer.rows.commit(UnitResult(rows=(row,)))
+            writer.close()
+            await tester.until(lambda: shows(latest, names[1]))
+            await tester.press("L")
+            await tester.until(lambda: shows("worst image of"))
+            await tester.press("L")
+            await tester.until(lambda: shows(latest, names[1]))
+            holder.kill()
+            holder.wait()
+            await tester.until(lambda: shows("worst image of"))
+            await tester.press("L")
+            assert "does not compute" in toasts(tester)
 
 
 async def test_the_death_of_the_driver_is_on_the_screen(tmp_path: Path) -> None:

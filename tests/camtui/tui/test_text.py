@@ -153,7 +153,7 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(
     )
     assert (
         text(state_lines(crashed, ended.taken, 80))
-        == " camtui resume val   2 failed images   it was killed"
+        == " camtui resume val   1 image failed (2 cells)   it was killed"
     )
     reason = "workers die before they compute anything (exit code 1): " + "CUDA cannot start " * 5
     failed = replace(
@@ -161,7 +161,7 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(
         status=replace(ended.status, state="failed", message=reason, advice="camtui resume val"),
     )
     lines = text(state_lines(failed, ended.taken, 140)).split("\n")
-    assert lines[0] == " camtui resume val   2 failed images"
+    assert lines[0] == " camtui resume val   1 image failed (2 cells)"
     assert " ".join(" ".join(lines[1:]).split()) == reason.strip(), "the whole reason"
     assert len(state_lines(failed, ended.taken, 40)) == 3, "and not more than its room"
     assert "the last that was read" in text(

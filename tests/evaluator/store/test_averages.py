@@ -23,6 +23,10 @@ def test_failed_images_are_counted_where_there_are_any(tmp_path: Path) -> None:
             (1, 2),
             (1, 0),
         ]
+        assert reader.failed_images() == (3, 3)
+        writer.rows.commit(result(failure(2, 2), failure(1, 3, "insertion")))
+        assert reader.failure_count() == 5
+        assert reader.failed_images() == (3, 4), "an image once, and once in each cell"
 
 
 def test_every_bin_has_its_place_and_none_beyond_them_is_believed(path: Path) -> None:

@@ -73,7 +73,12 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
                 tester.screen_name() == "CompareScreen" and len(tester.cells("differences")) == 12
             )
         )
-        assert {row[-1] for row in tester.cells("differences")} <= {"better", "worse", "tie"}
+        verdicts = [row[0] for row in tester.cells("differences")]
+        assert set(verdicts) <= {"better", "worse", "tie"}
+        assert (
+            f"first is better in {verdicts.count('better')} of 12, worse in "
+            f"{verdicts.count('worse')}, tied in {verdicts.count('tie')} (ADCC, 1"
+        ) in tester.part("compared").splitlines()[0]
         await tester.press("m")
         await tester.until(
             lambda: "drop↓" in tester.part("compared") and "paired" in tester.part("compared")
