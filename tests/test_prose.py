@@ -56,7 +56,7 @@ EARLIER_PAGES = frozenset(
         "development/mutants",
     ]
 )
-ALL_WORDS = 30_000
+ALL_WORDS = 32_000
 
 
 def prose(text: str) -> list[str]:
