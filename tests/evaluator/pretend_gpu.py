@@ -225,7 +225,8 @@ def _moved(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if args and isinstance(args[0], Tensor):
         device = DEVICE if isinstance(args[0], OnDevice) else torch.device("cpu")
         kwargs, args = {**kwargs, "dtype": args[0].dtype, "device": device}, args[1:]
-    device, _, non_blocking, _ = torch._C._nn._parse_to(*args, **kwargs)
+    parsed = {name: value for name, value in kwargs.items() if name != "copy"}
+    device, _, non_blocking, _ = torch._C._nn._parse_to(*args, **parsed)
     kwargs = {
         name: value for name, value in kwargs.items() if name not in ("device", "non_blocking")
     }
