@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from camtui import pictures
 from camtui.pictures import NO_OBJECT, object_in
+from evaluator.methods.saliency import Saliency
 from evaluator.plan import RunPlan, validated_plan
 from evaluator.records import ImageRef, LoadedBackbone, Preprocessing
 
@@ -46,6 +47,16 @@ def test_a_stored_map_has_the_backbones_shape() -> None:
         pictures.saliency(values[:5].tobytes(), LOADED)
     with pytest.raises(ValueError, match="does not fit"):
         pictures.saliency(b"", None)
+
+
+def test_a_map_of_an_image_method_is_square_whatever_the_layer() -> None:
+    values = np.linspace(0, 1, 9, dtype="<f2")
+    found = pictures.saliency(values.tobytes(), LOADED, Saliency)
+    assert found.dtype == np.float32
+    assert found.tolist() == values.reshape(3, 3).astype(np.float32).tolist()
+    for wrong in (values[:8].tobytes(), values.tobytes()[:-1]):
+        with pytest.raises(ValueError, match=r"does not fit|multiple"):
+            pictures.saliency(wrong, LOADED, Saliency)
 
 
 def test_a_hostile_map_stays_in_range() -> None:

@@ -180,6 +180,13 @@ def test_a_cell_is_what_its_numbers_depend_on() -> None:
     assert identity() == identity(limit=3, data="/elsewhere", removed="black")
 
 
+def test_the_side_of_their_maps_is_part_of_image_methods_cells_alone() -> None:
+    assert identity(method="ig:n=3") != identity(method="ig:n=3", map_side=28)
+    assert identity(method="gradcam") == identity(method="gradcam", map_side=28)
+    assert "image maps" not in plan(methods=["gradcam"]).notes()
+    assert plan(methods=["gradcam", "ig"]).notes()["image maps"] == "at most 56 × 56"
+
+
 def test_a_cell_of_version_1_is_the_same_cell() -> None:
     """The formula of camtui 0.1, which stands in files that go on."""
     made = plan()

@@ -15,7 +15,7 @@ import pytest
 from evaluator import catalog
 from evaluator.catalog import method, metric, register
 from evaluator.errors import RunFailed, UsageError
-from evaluator.methods.base import FixedMap, Method, View
+from evaluator.methods.base import FixedMap, ImageMethod, ImageView, Method, View
 from evaluator.metrics.base import Metric
 from evaluator.user_code_facts import Code, facts_of_method, facts_of_metric
 
@@ -113,6 +113,30 @@ def test_a_described_fixed_map_can_be_drawn() -> None:
         assert (len(pixels), len(pixels[0])) == (height, width)
         assert pixels[0][0] == 1
         assert pixels[-1][-1] == pytest.approx(0.25, abs=0.01)
+
+
+class Whole(ImageMethod):
+    key = "whole"
+    title = "Whole"
+    paper = "nobody, 2026"
+    weighs_by = "the pixels"
+
+    def explain(self, view: ImageView) -> Any:
+        return view.images
+
+    def cost(self) -> int:
+        return 9
+
+
+def test_a_described_image_method_is_one_and_costs_what_it_said() -> None:
+    register(code(Whole))
+    described = method("whole")
+    assert isinstance(described, ImageMethod)
+    assert catalog.is_of_images("whole")
+    assert "whole" in catalog.expand_methods(["image"])
+    assert described.forwards(100, gap_linear=False) == 1 + 2 * 9
+    with pytest.raises(RunFailed, match="has not been imported"):
+        described.explain(None)  # type: ignore[arg-type]  # never looked at
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 1e6), (-inf, 0.0), (-inf, inf)])

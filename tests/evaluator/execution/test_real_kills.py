@@ -22,8 +22,8 @@ from tests.shared import SAMPLE, needs_sample
 pytestmark = [pytest.mark.slow, needs_sample]
 
 CAMTUI = (sys.executable, "-m", "camtui")
-KILLS = 10
 IMAGES = 12
+CAMS = "fakecam,gradcam,gradcampp,smoothgradcampp,layercam"
 
 
 def camtui(*arguments: str) -> str:
@@ -35,8 +35,7 @@ def camtui(*arguments: str) -> str:
     return done.stdout
 
 
-def request(name: str) -> list[str]:
-    methods = "fakecam,gradcam,gradcampp,smoothgradcampp,layercam"
+def request(name: str, methods: str) -> list[str]:
     what = [
         "--data",
         str(SAMPLE),
@@ -67,13 +66,16 @@ def exported(name: str) -> list[str]:
     return sorted(camtui("export", name, "--per-image", "-f", "jsonl").splitlines())
 
 
-def test_ten_kills_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("methods", "kills"), [(CAMS, 10), ("smoothgrad:n=8", 4)])
+def test_kills_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: str, kills: int
+) -> None:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path))
-    camtui(*request("undisturbed"), "-q")
+    camtui(*request("undisturbed", methods), "-q")
     chance = random.Random(0)
     database = runs_home() / "killed.db"
-    camtui(*request("killed"), "--detach")
-    for kill in range(KILLS):
+    camtui(*request("killed", methods), "--detach")
+    for kill in range(kills):
         time.sleep(chance.uniform(0.5, 8))
         driver, workers = pids(database)
         victims = workers if kill % 2 and workers else [driver]
@@ -82,9 +84,9 @@ def test_ten_kills_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 os.kill(victim, signal.SIGKILL)
         time.sleep(0.5)
         if lock_holder(database) is None:
-            camtui(*request("killed"), "--detach")
+            camtui(*request("killed", methods), "--detach")
     camtui("wait", "killed", "--timeout", "15m")
-    assert len(exported("undisturbed")) == IMAGES * 5
+    assert len(exported("undisturbed")) == IMAGES * len(methods.split(","))
     assert exported("killed") == exported("undisturbed")
     camtui(
         "doctor", "killed"

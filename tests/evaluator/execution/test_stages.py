@@ -181,3 +181,15 @@ def test_what_was_measured_of_a_stage_that_is_done_stays(tmp_path: Path) -> None
     )
     extended = [replace(now[0], cells=(*now[0].cells, 9)), now[1]]
     assert with_timings(extended, before)[0].timed_images == 0
+
+
+def test_an_image_method_is_a_stage_of_its_own_and_shrinks_no_other(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data", 1)
+    cams = make_plan(data, methods=("gradcam", "layercam"))
+    both = make_plan(data, methods=("gradcam", "layercam", "ig", "saliency"))
+    (alone,) = plan_stages(cams, cells_of(cams), {}, cuda=False)
+    shared, cheap, dear = plan_stages(both, cells_of(both), {}, cuda=False)
+    assert (shared.methods, shared.block) == (alone.methods, alone.block)
+    assert shared.forwards_per_image == alone.forwards_per_image
+    assert (cheap.methods, cheap.forwards_per_image, cheap.block) == (("saliency",), 8, 16)
+    assert (dear.methods, dear.forwards_per_image, dear.block) == (("ig",), 302, 1)
