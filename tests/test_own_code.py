@@ -329,6 +329,9 @@ figure photos ranks -o {out}/f.svg
 image photos synthetic_gap/mycam 0.jpg -o {out}/i.png
 ls
 copy photos {out}/copy.db
+bundle photos -o {out}/bundle
+verify photos
+merge photos photos -o {out}/merged.db
 methods
 metrics
 backbones
