@@ -43,13 +43,17 @@ def command(home: Path) -> Path:
 
 
 def wait_for_driver(database: Path) -> int:
+    """The driver's process once the run has begun: before that, a signal takes it back."""
     limit = time.monotonic() + 60
-    while (driver := lock_holder(database)) is None or camtui(
-        "status", "--check", str(database)
-    ).returncode:
+    while (driver := lock_holder(database)) is None or not begun(database):
         assert time.monotonic() < limit
         time.sleep(0.1)
     return driver
+
+
+def begun(database: Path) -> bool:
+    told = camtui("status", "--json", str(database))
+    return told.returncode == 0 and json.loads(told.stdout)["state"] == "running"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
