@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import codecs
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,13 +25,13 @@ from textual.binding import Binding
 from textual.color import Color
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.drivers import linux_driver
 from textual.events import Key
 from textual.filter import LineFilter
 from textual.message import Message
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
-from camtui.tui.driver import TerminalDriver
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen, OpenCell
@@ -38,10 +40,44 @@ from evaluator.errors import CamtuiError
 from evaluator.text import as_ascii, printable
 
 if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
+
     from textual.notifications import SeverityLevel
 
     from camtui.tui.screens.cell import OpenImage
     from camtui.tui.screens.runs import CompareRuns, OpenRun
+
+
+ENDED_BY = 128
+"""Plus the signal's number: the exit code of a process that a signal ends."""
+
+
+def _lenient(encoding: str) -> partial[IncrementalDecoder]:
+    return partial(codecs.getincrementaldecoder(encoding), errors="ignore")
+
+
+class TerminalDriver(linux_driver.LinuxDriver):
+    """Textual's driver for terminals, kept alive by what these really send.
+
+    A byte that is no UTF-8 is dropped; Textual alone ends. A termination puts the terminal back as
+    it was.
+    """
+
+    def run_input_thread(self) -> None:
+        """Read keys until the dashboard ends; bytes that are no UTF-8 are dropped."""
+        # the decoder is made inside, by this name, and fails at the first wrong byte
+        linux_driver.getincrementaldecoder = _lenient  # type: ignore[assignment, attr-defined]
+        super().run_input_thread()
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; a termination gives it back before the process ends."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._end, ENDED_BY + number)
+
+    def _end(self, code: int) -> None:
+        self._app.exit(code)
 
 
 class AsciiFilter(LineFilter):
