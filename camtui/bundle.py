@@ -32,7 +32,7 @@ from evaluator.plan import RunPlan
 from evaluator.records import Cell
 from evaluator.references import as_reference
 from evaluator.store.audit import draw_rows, locate_images
-from evaluator.store.files import open_to_read
+from evaluator.store.files import open_to_read, temporary_beside
 from evaluator.store.portable import portable_plan, private_paths, write_portable
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
@@ -119,7 +119,7 @@ def make_bundle(reader: RunReader, target: Path) -> list[str]:
     target = target.absolute()
     if os.path.lexists(target):
         raise UsageError(f"{printable(target)} exists", "choose another place: -o DIR")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     try:
         temporary.mkdir()
     except OSError as error:

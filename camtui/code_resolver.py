@@ -24,6 +24,7 @@ from evaluator.errors import CodeNotAllowed, Mismatch, RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, installed
+from evaluator.store.files import temporary_beside
 from evaluator.text import printable
 from evaluator.user_code import changed, sources_of
 from evaluator.user_code_facts import Code
@@ -91,9 +92,8 @@ def remember(sources: Mapping[str, str]) -> None:
     file = trust_file()
     if now == before or _fault(file.parent.stat(), stat.S_ISDIR):
         return
-    new = file.with_name(f"{file.name}.{os.getpid()}")
+    new = temporary_beside(file)
     try:
-        new.unlink(missing_ok=True)  # what somebody else has put there keeps its owner
         with open(new, "x", encoding="utf-8", opener=_private) as stream:
             stream.write(json.dumps({"allowed": sorted(now)}, indent=1) + "\n")
         new.replace(file)

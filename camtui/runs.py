@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from evaluator.errors import NotFound, UsageError
-from evaluator.store.files import is_run, lock_holder, lock_path, why_unreadable
+from evaluator.store.files import (
+    is_run,
+    lock_holder,
+    lock_path,
+    temporary_beside,
+    why_unreadable,
+)
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -260,7 +266,7 @@ def remember(folder: Path) -> None:
     place, before = os.path.realpath(folder), _remembered()
     if place in before:
         return
-    temporary = _file().with_name(f"data-folders.{os.getpid()}.json")
+    temporary = temporary_beside(_file())
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as stream:

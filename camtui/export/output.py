@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from evaluator.errors import UsageError
-from evaluator.store.files import is_run
+from evaluator.store.files import is_run, temporary_beside
 from evaluator.text import printable
 
 
@@ -39,8 +38,7 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
             yield stream
         return
     place = Path(os.path.realpath(target))
-    # a random name: another process, in another container too, may have the same number
-    temporary = place.with_name(f".camtui-{secrets.token_hex(8)}.tmp")
+    temporary = temporary_beside(place)
     try:
         stream = open(temporary, "xb")  # noqa: SIM115  closed below, before the rename
     except OSError as error:

@@ -21,7 +21,13 @@ from evaluator.images import Manifest
 from evaluator.plan import RunPlan, extended
 from evaluator.records import Failure, ImageRef, Measurement, Precision, Row, UnitResult
 from evaluator.store.audit import CURVES, TOLERANCE, audit
-from evaluator.store.files import RunLock, copy_database, lock_holder, refuse_network
+from evaluator.store.files import (
+    RunLock,
+    copy_database,
+    lock_holder,
+    refuse_network,
+    temporary_beside,
+)
 from evaluator.store.reader import RunReader
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS, row_of
 from evaluator.store.writer import RunWriter
@@ -60,7 +66,7 @@ def merge_runs(readers: Sequence[RunReader], target: Path, name: str) -> None:
             raise StoreError(f"{path}: {problems[0]}", f"camtui doctor {path} --repair")
     plan = _merged_plan(readers)
     manifest = _merged_images(readers, plan)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     lock = RunLock(temporary)
     try:
         with closing(RunWriter(temporary)) as writer:

@@ -15,6 +15,7 @@ import stat
 import struct
 from contextlib import closing, suppress
 from pathlib import Path
+from secrets import token_hex
 
 from evaluator.errors import StoreError, TryAgain, UsageError
 from evaluator.store.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -134,6 +135,15 @@ _LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warning|error) ")
 def real(database: Path) -> Path:
     """A database's own path, links resolved: a file and a link to it have one lock, one log."""
     return Path(os.path.realpath(database))
+
+
+def temporary_beside(place: Path) -> Path:
+    """A name for a file or folder that is written here first and then renamed to its place.
+
+    It is random: another process, in another container too, may have the same number, and what a
+    killed one has left blocks nobody.
+    """
+    return place.with_name(f".camtui-{token_hex(8)}.tmp")
 
 
 def beside(database: Path, end: str) -> Path:

@@ -18,6 +18,7 @@ from evaluator.store.files import (
     open_log,
     open_own,
     open_to_read,
+    temporary_beside,
 )
 from tests.evaluator.store.runs import empty_run
 
@@ -116,3 +117,15 @@ def test_a_run_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(100))
     assert not is_run(path)
     assert not is_run(tmp_path / "none")
+
+
+def test_what_a_killed_process_has_left_has_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where every process is number 1, as in a container."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    left = temporary_beside(tmp_path / "a.csv")
+    left.mkdir()
+    assert left.parent == tmp_path
+    assert not temporary_beside(tmp_path / "a.csv").exists()
+    assert not temporary_beside(tmp_path / ("a" * 255)).exists(), "of any name's length"
