@@ -73,7 +73,7 @@ def returns(module):
 print(json.dumps([module for module in sorted(graph.modules) if returns(module)]))
 """
 
-WALKS = {"request": (170, 49), "image": (85, 33), "query": (None, 5)}
+WALKS = {"request": (175, 49), "image": (85, 33), "query": (None, 5)}
 """Walk → the most stays and rooms that it may have."""
 
 _MARKS = ("submit", "prefetch", "deliver", "ask", "answer")

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category, normalize
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _ABSENT = "not installed"
 _PACKAGES = ("torch", "torchvision", "textual")
+
+READ = ExitStack()
+"""Runs that the command reads; it closes them when it ends."""
 
 
 def versions() -> dict[str, str]:
@@ -181,7 +185,7 @@ def find_run(ref: str = LAST) -> Path:
 
 
 def open_run(ref: str = LAST) -> RunReader:
-    """Open the run of a name, a unique prefix, a path, or ``@last`` for reading.
+    """Open the run of a name, a unique prefix, a path, or ``@last``, until the command ends.
 
     Raises:
         NotFound: there is none.
@@ -189,7 +193,7 @@ def open_run(ref: str = LAST) -> RunReader:
     """
     from evaluator.store.reader import RunReader
 
-    return RunReader(find_run(ref))
+    return READ.enter_context(RunReader(find_run(ref)))
 
 
 def _existing(path: Path) -> Path:

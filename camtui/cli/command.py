@@ -146,8 +146,11 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, which may take days: garbage is collected from here on."""
+        from camtui.runs import READ
+
         _collect_garbage_again()
-        return super().invoke(ctx)
+        with READ:
+            return super().invoke(ctx)
 
 
 def _collect_garbage_again() -> None:

@@ -16,6 +16,7 @@ import struct
 from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import quote
 
 from evaluator.errors import StoreError, TryAgain, UsageError
 from evaluator.store.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -290,8 +291,25 @@ def _begins_like_a_log(path: Path) -> bool:
 
 
 def is_run(database: Path) -> bool:
-    """Whether a file is a run of camtui by its first bytes, however damaged the rest may be."""
-    descriptor = open_to_read(real(database))
+    """Whether a file is a run of camtui by its first bytes, however damaged the rest may be.
+
+    SQLite looks, so that the locks stay which this process has on a run that it shows; only a file
+    that SQLite cannot open is read here.
+    """
+    place = real(database)
+    if why_unreadable(place) or place.is_symlink():
+        return False
+    uri = f"file:{quote(os.fsencode(place.absolute()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error:
+        return _begins_like_a_run(place)
+    return bool(application == APPLICATION_ID)
+
+
+def _begins_like_a_run(path: Path) -> bool:
+    descriptor = open_to_read(path)
     if descriptor is None:
         return False
     try:

@@ -5,12 +5,15 @@ something else.
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from evaluator.errors import UsageError
 from evaluator.store.files import (
+    LOCKS,
     is_run,
     known_log,
     log_path,
@@ -117,6 +120,24 @@ def test_a_run_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(100))
     assert not is_run(path)
     assert not is_run(tmp_path / "none")
+
+
+def test_looking_at_a_run_leaves_the_locks_of_its_reader(tmp_path: Path) -> None:
+    """Who has lost them reads for ever what stood there when the next driver came."""
+    path = tmp_path / "run.db"
+    empty_run(path)
+
+    def locks() -> list[str]:
+        lines = (line.split() for line in LOCKS.read_text().splitlines())
+        return [line[5] for line in lines if line[4] == str(os.getpid())]
+
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM run").fetchall()
+        held = locks()
+        assert any(lock.endswith(f":{path.stat().st_ino}") for lock in held)
+        assert is_run(path)
+        assert locks() == held
 
 
 def test_what_a_killed_process_has_left_has_a_name_of_its_own(
