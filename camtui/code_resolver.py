@@ -10,16 +10,14 @@ import json
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from camtui.launch import ChildEnded, ask_once
-from camtui.runs import runs_home
+from camtui.runs import fault_of, not_mine, runs_home
 from evaluator import catalog
-from evaluator.crop import is_written_by_others
 from evaluator.errors import CodeNotAllowed, Mismatch, RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
@@ -40,12 +38,12 @@ def allowed_before() -> set[tuple[str, str]]:
 
     None where the file cannot be read, or where somebody else may have written it.
     """
-    if not_mine():
+    if not_mine(trust_file()):
         return set()
     try:
         # the file that is opened is the one that is looked at, and a FIFO does not block
         with open(trust_file(), encoding="utf-8", opener=_opened) as stream:
-            if _fault(os.fstat(stream.fileno()), stat.S_ISREG):
+            if fault_of(os.fstat(stream.fileno()), stat.S_ISREG):
                 return set()
             stored = json.load(stream)
         return {(str(reference), str(sha256)) for reference, sha256 in stored["allowed"]}
@@ -53,29 +51,8 @@ def allowed_before() -> set[tuple[str, str]]:
         return set()
 
 
-def not_mine() -> str:
-    """Return why the file of allowed code is not believed; empty where nothing is against it.
-
-    It has to be a regular file of this user, in a folder of this user that nobody else may write.
-    """
-    file = trust_file()
-    for path, kind in ((file.parent, stat.S_ISDIR), (file, stat.S_ISREG)):
-        with suppress(FileNotFoundError):
-            if fault := _fault(path.lstat() if path == file else path.stat(), kind):
-                return f"{printable(path)} {fault}"
-    return ""
-
-
 def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _fault(status: os.stat_result, kind: Callable[[int], bool]) -> str:
-    if not kind(status.st_mode):
-        return "is not a regular file"
-    if status.st_uid != os.geteuid():
-        return "belongs to another user"
-    return "may be written by others" if is_written_by_others(status) else ""
 
 
 def remember(sources: Mapping[str, str]) -> None:
@@ -90,7 +67,7 @@ def remember(sources: Mapping[str, str]) -> None:
     before = allowed_before()
     now = before | set(sources.items())
     file = trust_file()
-    if now == before or _fault(file.parent.stat(), stat.S_ISDIR):
+    if now == before or fault_of(file.parent.stat(), stat.S_ISDIR):
         return
     new = temporary_beside(file)
     try:
@@ -119,7 +96,7 @@ def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:
         CodeNotAllowed: it has not been.
     """
     if (reference, sha256) not in allowed_before():
-        why = not_mine()
+        why = not_mine(trust_file())
         raise CodeNotAllowed(
             f"this needs code that you have not named here: {printable(reference)}"
             + f" (what was allowed before is not believed: {why})" * bool(why),

@@ -7,7 +7,9 @@ import os
 import platform
 import shlex
 import sqlite3
-from contextlib import ExitStack
+import stat
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category, normalize
@@ -278,6 +280,29 @@ def remember(folder: Path) -> None:
         temporary.replace(_file())
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def not_mine(file: Path) -> str:
+    """Return why a file beside the runs is not believed; empty where nothing is against it.
+
+    It has to be a regular file of this user, in a folder of this user that nobody else may write.
+    """
+    for path, kind in ((file.parent, stat.S_ISDIR), (file, stat.S_ISREG)):
+        with suppress(FileNotFoundError):
+            if fault := fault_of(path.lstat() if path == file else path.stat(), kind):
+                return f"{printable(path)} {fault}"
+    return ""
+
+
+def fault_of(status: os.stat_result, kind: Callable[[int], bool]) -> str:
+    """Return what is against a file or folder: its kind, its owner, or who may write it."""
+    from evaluator.crop import is_written_by_others
+
+    if not kind(status.st_mode):
+        return "is not a regular file"
+    if status.st_uid != os.geteuid():
+        return "belongs to another user"
+    return "may be written by others" if is_written_by_others(status) else ""
 
 
 def name_folder(folder: Path | None) -> None:

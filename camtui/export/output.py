@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from select import PIPE_BUF, select
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 from evaluator.errors import UsageError
 from evaluator.store.files import is_run, temporary_beside
@@ -29,12 +32,12 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
     """
     if target is None or str(target) in _STANDARD_OUTPUT:
         sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with patient(sys.stdout.buffer) as stream:
+            yield stream
         return
     check_free(target, force=force)
     if is_stream(target):
-        with open(target, "wb", opener=_existing) as stream:
+        with open(target, "wb", opener=_existing) as opened, patient(opened) as stream:
             yield stream
         return
     place = Path(os.path.realpath(target))
@@ -56,6 +59,64 @@ def destination(target: Path | None, *, force: bool = False) -> Iterator[BinaryI
         temporary.unlink(missing_ok=True)
         raise
 
+
+@contextmanager
+def patient(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Write to a reader that may stop reading for hours, as ``less`` does, holding nothing back.
+
+    Where it has stopped, the rest is written to a temporary file first, and handed on when all of
+    it is there: the run was read to its end by then, and its driver can tidy its file.
+    """
+    try:
+        waits = stat.S_ISFIFO(mode := os.fstat(stream.fileno()).st_mode) or stat.S_ISCHR(mode)
+    except OSError:  # no file: a buffer in memory
+        waits = False
+    if not waits:
+        yield stream
+        stream.flush()
+        return
+    with _PatientWriter(stream.fileno()) as writer:
+        yield cast("BinaryIO", writer)
+        writer.hand_on()
+
+
+class _PatientWriter(io.RawIOBase):
+    """Writes into a pipe or a terminal as long as that takes it, else into a temporary file."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._kept: IO[bytes] | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        written = len(left)
+        while left:
+            if self._kept is None and not select((), (self._descriptor,), (), _STALLED_SECONDS)[1]:
+                self._kept = TemporaryFile()  # noqa: SIM115  closed in ``close``
+            if self._kept is not None:
+                self._kept.write(left)
+                break
+            left = left[os.write(self._descriptor, left[:PIPE_BUF]) :]  # what a pipe takes at once
+        return written
+
+    def hand_on(self) -> None:
+        """Write what was kept, for as long as it takes."""
+        if self._kept is not None:
+            self._kept.seek(0)
+            with open(self._descriptor, "wb", closefd=False) as stream:
+                shutil.copyfileobj(self._kept, stream)
+
+    def close(self) -> None:
+        super().close()
+        if self._kept is not None:
+            self._kept.close()
+
+
+_STALLED_SECONDS = 1.0
 
 _STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
+from camtui.format.known_differences import KnownDifferences
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.metrics.base import Metric
@@ -121,13 +122,15 @@ def cell_views(reader: RunReader, ranked: Sequence[Metric] = ()) -> list[CellVie
         CellView(cell, summaries[cell.id], images, dropped=dropped.get(cell.id))
         for cell in reader.cells()
     ]
+    known = KnownDifferences(reader)
     for backbone in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == backbone]
         for metric in ranked:
-            marks = rank_cells(group, metric, reader.averages.paired)
+            marks = rank_cells(group, metric, known.paired)
             for view in (view for view in group if view.cell.id in marks):
                 view.marks[metric.key] = marks[view.cell.id]
                 view.rivals[metric.key] = len(_rivals(_ordered(group, metric)))
+    known.keep()
     return views
 
 

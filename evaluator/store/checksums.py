@@ -423,6 +423,12 @@ class Checks:
         for cell in self._wrong(table, parts):
             raise self.error(f"the {what} of {self._cell_name(cell)}", "are")
 
+    def of_sums(self) -> dict[int, bytes]:
+        """Cell → checksum over its running sums: another one as soon as a row is added."""
+        if self._file.version < schema.SUMS_SEALED_SINCE:
+            return {}
+        return dict(self._file.all("SELECT cell_id, sums FROM sum_checksums WHERE sums NOTNULL"))
+
     def wrong_sums(
         self, sums: dict[int, list[tuple[Any, ...]]], bins: dict[int, list[tuple[Any, ...]]]
     ) -> list[int]:

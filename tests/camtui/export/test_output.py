@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from camtui.export import ExportRequest, export_file
 from camtui.format import TableOptions
 from evaluator.errors import NotFound, UsageError
 from evaluator.store.reader import RunReader
+from tests.synthetic import make_run
 
 
 def test_no_overwriting_unless_forced(reader: RunReader, tmp_path: Path) -> None:
@@ -145,3 +149,27 @@ def test_a_copy_to_a_full_disk_leaves_nothing(
     with pytest.raises(UsageError, match="cannot copy to"):
         reader.copy_to(place / "copy.db")
     assert os.listdir(place) == []
+
+
+def test_a_reader_that_has_stopped_holds_nothing_back(tmp_path: Path) -> None:
+    """``camtui export | less``: the driver tidies its file meanwhile, and nothing is missing."""
+    run = make_run(tmp_path / "run.db", images=1500, methods=["gradcam"], curves=False)
+    words = [sys.executable, "-m", "camtui", "export", str(run), "--per-image"]
+    whole = subprocess.run(words, check=True, capture_output=True).stdout
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE) as export,
+        closing(sqlite3.connect(run, isolation_level=None)) as driver,
+    ):
+        assert export.stdout is not None
+        begun = export.stdout.read(1)
+        limit = time.monotonic() + 60
+        while True:
+            driver.execute("UPDATE run SET heartbeat = heartbeat + 1")
+            (held_back, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not held_back:
+                break
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        assert export.poll() is None, "it has still to be read"
+        assert begun + export.stdout.read() == whole
+    assert export.returncode == 0
