@@ -38,6 +38,8 @@ from evaluator.plan import (
     validated,
 )
 from evaluator.references import as_spec
+from evaluator.sources import plain_stem
+from evaluator.sources.splits import Part, part_of
 from evaluator.text import printable
 
 
@@ -118,8 +120,16 @@ class PlanOptions:
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
-            help="Folder of class folders, or a flat folder of images.",
+            metavar="DIR|FILE",
+            help="Folder of images or class folders; .tar, .zip, .parquet, .npz; or DIR alone.",
+            rich_help_panel="Images",
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which of its folders val, test, train; . for all.  [default: val or test]",
             rich_help_panel="Images",
         ),
     ] = None
@@ -181,10 +191,12 @@ class ResolvedPlan(NamedTuple):
 
     Attributes:
         named: texts of the references that were typed.
+        part: which part of the data is read, in a sentence; empty where all of it is.
     """
 
     plan: RunPlan
     named: frozenset[str] = frozenset()
+    part: str = ""
 
 
 def default_name(typed: PlanOptions) -> str:
@@ -203,8 +215,8 @@ def default_name(typed: PlanOptions) -> str:
             "camtui run --data FOLDER -b resnet50 -m gradcam, or camtui run --demo",
         )
     folder = typed.data.expanduser().resolve()
-    ordinary = folder.name.lower() in _GENERIC_FOLDERS and folder.parent.name
-    return name_for(f"{folder.parent.name}-{folder.name}" if ordinary else folder.name)
+    name, above = plain_stem(folder.name), plain_stem(folder.parent.name)
+    return name_for(f"{above}-{name}" if name.lower() in _GENERIC_FOLDERS and above else name)
 
 
 def known_run(database: Path) -> StoredRun | None:
@@ -251,6 +263,13 @@ def resolve_plan(
     asked = {**(_read_config(typed.config) if typed.config else {}), **_given(typed)}
     if "until" in asked:  # another rule: the margin of the one before is not meant
         values = {key: value for key, value in values.items() if key not in _RULE}
+    part = Part(Path())
+    same = stored is not None and stored.data == asked.get("data")
+    if asked.get("data") and (typed.split or not same):
+        part = part_of(Path(asked["data"]), typed.split)
+        asked["data"] = str(part.root)
+    elif typed.split:
+        raise UsageError("--split is of the data that --data names", "camtui run DIR --split NAME")
     values.update(asked)
     if values.get("demo"):
         values["data"] = str(demo_root())
@@ -269,7 +288,7 @@ def resolve_plan(
     plan = validated(plan)
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
-    return ResolvedPlan(plan, frozenset(resolver.named))
+    return ResolvedPlan(plan, frozenset(resolver.named), part.said)
 
 
 def _resolver(typed: PlanOptions, stored: RunPlan | None, *, allow: bool) -> Resolver:

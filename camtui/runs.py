@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from evaluator.errors import NotFound, UsageError
+from evaluator.sources import there_is
 from evaluator.store.files import (
     is_run,
     lock_holder,
@@ -313,7 +314,7 @@ def name_folder(folder: Path | None) -> None:
     """
     if folder is None:
         return
-    if not folder.expanduser().is_dir():
+    if not there_is(folder.expanduser()):
         raise UsageError(
             f"no such folder: {printable(folder)}", "--data FOLDER, the one with the run's images"
         )

@@ -6,21 +6,19 @@ evaluated, without torch.
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
 import struct
 import warnings
 from functools import cache
 from hashlib import sha256
 from io import BytesIO
-from pathlib import Path, PosixPath
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from evaluator.errors import ImageUnreadable
+from evaluator.sources import read_image
 from evaluator.text import printable
 
 if TYPE_CHECKING:
@@ -127,19 +125,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 89_478_485
 """Pillow's own limit, above which it suspects a file that unpacks to more than memory: 268 MB as
 RGB.
-"""
-
-
-_NO_SUCH_FILE = (
-    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL,
-)  # fmt: skip
-"""Of a path that leads to no file; what else keeps one from being opened (a stale handle, a disk
-that does not answer) may pass.
-"""
-
-_MOST_BYTES = 2**30
-"""Of one file, which is read as a whole before it is decoded; the most pixels take 268 MB where
-nothing is compressed.
 """
 
 
@@ -462,130 +447,6 @@ def pillow() -> ModuleType:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     return Image
-
-
-class FollowedFolder(PosixPath):
-    """A data folder whose links are followed wherever they lead (``--follow-links``)."""
-
-
-def data_folder(path: str, *, follow_links: bool) -> Path:
-    """A data folder by its path."""
-    return FollowedFolder(path) if follow_links else Path(path)
-
-
-def is_written_by_others(status: os.stat_result) -> bool:
-    """Whether users besides the owner may write a file; a group of this user alone is none."""
-    group = status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid)
-    return bool(group or status.st_mode & stat.S_IWOTH)
-
-
-def _is_private(gid: int) -> bool:
-    """Whether a group is this user's alone, as useradd makes them: same name, no others."""
-    import grp
-    import pwd
-
-    try:
-        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return False
-    return group.gr_name == user and set(group.gr_mem) <= {user}
-
-
-def distrust(root: Path, path: bytes) -> str:
-    """Why a path that leads out of the data folder is not followed, in words; empty where it is.
-
-    Links are followed that this user has made, in folders that nobody else may write, to files and
-    folders of this user; with ``--follow-links`` every link.
-    """
-    parts = path.split(b"/")
-    if not {b"", b".", b".."}.isdisjoint(parts):
-        return "a path that leaves the data folder"
-    if isinstance(root, FollowedFolder):
-        return ""
-    folder = os.path.realpath(os.fsencode(root))
-    for name in parts:
-        holder = os.stat(folder)
-        folder = os.path.join(folder, name)
-        if not os.path.islink(folder):
-            continue
-        if holder.st_uid != os.geteuid():
-            return f"a link in a folder of another user{_FOLLOW}"
-        if is_written_by_others(holder):
-            return f"a link in a folder that others can write{_FOLLOW}"
-    if os.stat(folder).st_uid != os.geteuid():
-        return f"a link to what belongs to another user{_FOLLOW}"
-    return ""
-
-
-_FOLLOW = ", which is not followed without --follow-links"
-
-
-def read_image(root: Path, path: bytes, expected_size: int | None = None) -> bytes:
-    """The bytes of an image's file, which is judged once it is open.
-
-    By its name it may be another file a moment later.
-
-    Raises:
-        ImageUnreadable: there is no such regular file under the root, or it has another size.
-    """
-    try:
-        resolved = os.path.realpath(os.path.join(os.fsencode(root), path), strict=True)
-        base = os.path.realpath(os.fsencode(root))
-        if not is_within(resolved, base):
-            if why := distrust(root, path):
-                raise ImageUnreadable("outside-root", why)
-            _check(os.stat(resolved), expected_size, link=True)
-        descriptor = os.open(
-            resolved, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        )  # a pipe must not make it wait
-    except PermissionError as error:
-        raise ImageUnreadable("permission", "no permission to read it") from error
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        there = isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE
-        told = _link_text(os.path.join(os.fsencode(root), path), error)
-        raise ImageUnreadable(
-            "io-error" if there else "missing",
-            told or printable(getattr(error, "strerror", None) or error),
-        ) from error
-    try:
-        _check(os.fstat(descriptor), expected_size)
-        with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            data = file.readall()
-    except OSError as error:
-        raise ImageUnreadable("io-error", printable(error.strerror or error)) from error
-    finally:
-        os.close(descriptor)
-    if expected_size is not None and len(data) != expected_size:
-        raise ImageUnreadable("changed", f"{len(data)} bytes, the manifest has {expected_size}")
-    return data
-
-
-def is_within(path: bytes, folder: bytes) -> bool:
-    """Whether a path lies in a folder, or is it; both with links resolved."""
-    return os.path.commonpath([path, folder]) == folder
-
-
-def _link_text(place: bytes, error: OSError | ValueError) -> str:
-    """What is wrong with a link; empty where the name is none."""
-    if not isinstance(error, OSError) or b"\0" in place or not os.path.islink(place):
-        return ""
-    if error.errno == errno.ELOOP:
-        return "a link that leads round in a circle"
-    if error.errno == errno.ENOENT:
-        return f"a link to nothing: {printable(os.readlink(place), 120)}"
-    return ""
-
-
-def _check(status: os.stat_result, expected_size: int | None, *, link: bool = False) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        to = "a link to what is " if link else ""
-        raise ImageUnreadable("not-a-file", f"{to}not a regular file")
-    if expected_size is not None and status.st_size != expected_size:
-        raise ImageUnreadable(
-            "changed", f"{status.st_size} bytes, the manifest has {expected_size}"
-        )
-    if status.st_size > _MOST_BYTES:
-        raise ImageUnreadable("too-large", f"{status.st_size} bytes, at most {_MOST_BYTES}")
 
 
 def _in_channels(image: Image, channels: int) -> Image:

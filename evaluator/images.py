@@ -10,49 +10,25 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from evaluator.crop import distrust, is_within
 from evaluator.errors import UsageError
-from evaluator.labels import LabelFile, Listing, imagenet_wnids, planned_labels
+from evaluator.labels import (
+    LabelFile,
+    Listing,
+    imagenet_wnids,
+    labels_of_source,
+    planned_labels,
+)
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
+from evaluator.sources import matching, source_at, split_place
+from evaluator.sources.base import ARRAYS, EXTENSIONS, OTHER_PICTURES, is_hidden
 from evaluator.stopping_rule import enough_to_look
 from evaluator.text import counted, did_you_mean, printable
-
-EXTENSIONS = (
-    b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp", b".gif",
-)  # fmt: skip
-
-OTHER_PICTURES = {
-    b".jfif": "rename to .jpg", b".jpe": "rename to .jpg", b".jif": "rename to .jpg",
-    **dict.fromkeys((
-        b".avif", b".heic", b".heif", b".jp2", b".j2k", b".jpx", b".jxl", b".tga", b".psd", b".svg",
-        b".exr", b".hdr", b".dng", b".cr2", b".cr3", b".nef", b".arw", b".dcm", b".ico", b".jps",
-    ), "convert to .png"),
-}  # fmt: skip
-"""Endings of pictures that are not read, and what to do with such files."""
-
-ARCHIVES = {b".zip": "unzip -q {} -d FOLDER"} | dict.fromkeys(
-    (b".tar", b".tar.gz", b".tgz", b".tar.bz2", b".tar.xz", b".tar.zst"), "tar -xf {} -C FOLDER"
-)
-"""Endings of archives, and the command that unpacks one."""
-
-ARRAYS = (b".npy",)
-"""What counts as an image in a folder that has no others, beside which an array may be anything."""
-
-SYSTEM_NAMES = frozenset({
-    b"__macosx", b"@eadir", b"@recycle", b"@recently-snapshot", b"@tmp", b"#recycle", b"#snapshot",
-    b"$recycle.bin", b"system volume information", b"lost+found", b"network trash folder",
-    b"temporary items", b"thumbs.db", b"ehthumbs.db", b"desktop.ini",
-})  # fmt: skip
-"""What operating systems, file servers and archives lay into a folder by themselves, in lower case;
-besides names that begin with a dot (``.ipynb_checkpoints``, ``.Trash-1000``, ``._x`` of macOS,
-``.nfs…``) and editors' backups (``x~``).
-"""
 
 LEFT_OUT = "left out: "
 """What the sentence on files that are no images begins with."""
@@ -83,7 +59,8 @@ class Manifest:
             give them.
         sha256: over every path and size of the whole data set, whatever the limit.
         total: images in the data set before the limit.
-        folders: class folders of the whole data set, sorted; empty for a flat folder.
+        folders: class folders of the whole data set, sorted; empty for a flat folder; ``ordered``:
+            in the order of the classes, as the data have their names.
         linked: images behind links to folders; ``lacks_linked``: they are none all the same, of a
             run that was begun without them.
         hidden: files named like images that are hidden or system files, or in such folders;
@@ -102,6 +79,7 @@ class Manifest:
     total: int
     skipped_folders: tuple[SkippedFolder, ...] = ()
     folders: tuple[str, ...] = ()
+    ordered: bool = False
     hidden: tuple[bytes, ...] = ()
     keeps_hidden: bool = False
     linked: int = 0
@@ -226,19 +204,25 @@ def find_images(
         UsageError: no such folder, no images in it, or labels that cannot be used.
         Mismatch: labels that contradict those of the stored run's file.
     """
-    root = _existing_folder(root)
+    root = _existing(root)
+    source = source_at(root)
     skipped_folders: list[SkippedFolder] = []
-    found: list[tuple[bytes, int]] = []
-    hidden: list[tuple[bytes, int]] = []
-    linked: list[tuple[bytes, int]] = []
     others: Counter[bytes] = Counter()
-    for extensions in (EXTENSIONS, ARRAYS):
-        skipped_folders.clear()
-        others.clear()
-        for path, size, is_hidden, is_linked in _walk(root, skipped_folders, others, extensions):
-            (hidden if is_hidden else linked if is_linked else found).append((path, size))
-        if found or hidden or linked:
-            break
+    said: dict[bytes, str] = {}
+    sorts: dict[str, tuple[_Found, _Found, _Found]] = {
+        kind: ([], [], []) for kind in ("image", "array")
+    }
+    for entry in source.entries():
+        if entry.kind == "folder":
+            skipped_folders.append(SkippedFolder(entry.path, entry.why))
+        elif entry.kind == "other":
+            others[os.path.splitext(entry.path)[1].lower()] += 1
+        else:
+            place = 1 if entry.hidden else 2 if entry.linked else 0
+            sorts[entry.kind][place].append((entry.path, entry.size or 0))
+            if entry.label:
+                said[entry.path] = entry.label
+    found, hidden, linked = sorts["image" if any(sorts["image"]) else "array"]
     if demo:
         others.clear()
         found = [entry for entry in found if os.fsdecode(entry[0]) in DEMO_PHOTOGRAPHS]
@@ -279,7 +263,10 @@ def find_images(
         )
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
-    file = planned_labels(labels, root, [path for path, _ in found], stored) if labels else None
+    paths = [path for path, _ in found]
+    file = planned_labels(labels, root, paths, stored) if labels else None
+    if said and file is None:
+        file = labels_of_source(root, paths, said)
     label_of = file.labels if file else _labels_from_folders(path for path, _ in chosen)
     images = tuple(
         ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen)
@@ -290,7 +277,8 @@ def find_images(
         sha256=_fingerprint(found),
         total=len(found),
         skipped_folders=tuple(skipped_folders),
-        folders=tuple(sorted({folder_of(path) for path, _ in found} - {""})),
+        folders=source.names or tuple(sorted({folder_of(path) for path, _ in found} - {""})),
+        ordered=bool(source.names),
         hidden=tuple(sorted(path for path, _ in hidden)),
         keeps_hidden=keeps_hidden,
         linked=len(linked),
@@ -367,92 +355,31 @@ def _as_found(
     return False, False
 
 
-def _existing_folder(root: Path) -> Path:
+def _existing(root: Path) -> Path:
+    """The place of the images, links resolved.
+
+    Raises:
+        UsageError: there is no such folder, and no file that holds images.
+    """
     root = root.expanduser()
-    if root.is_file():
-        name = os.fsencode(root.name.lower())
-        unpack = next((text for ending, text in ARCHIVES.items() if name.endswith(ending)), "")
+    if root.is_dir():
+        return root.resolve()
+    place = split_place(root)
+    if place is None and root.is_file():
         raise UsageError(
-            f"{printable(root)} is {'an archive' if unpack else 'a file'}, and images are read "
-            "from a folder",
-            f"{unpack.format(shlex.quote(printable(root)))}; camtui run --data FOLDER"
-            if unpack
-            else f"camtui run --data {shlex.quote(printable(root.parent))}",
+            f"{printable(root)} is a file, and images are read from a folder or an archive",
+            f"camtui run --data {shlex.quote(printable(root.parent))}",
         )
-    if not root.is_dir():
+    if place is None:
         raise UsageError(
             f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
         )
-    return root.resolve()
-
-
-def is_hidden(name: bytes) -> bool:
-    """Whether a file or folder of that name is hidden, the system's, or an editor's backup."""
-    return name.startswith(b".") or name.endswith(b"~") or name.lower() in SYSTEM_NAMES
-
-
-def _walk(
-    root: Path,
-    skipped_folders: list[SkippedFolder],
-    others: Counter[bytes],
-    extensions: tuple[bytes, ...],
-) -> Iterator[tuple[bytes, int, bool, bool]]:
-    """Every entry that is named like an image; one that cannot be read becomes a failure later.
-
-    Folders that cannot be looked into, and links to folders that are not followed (``distrust``;
-    those that lead round), are added to ``skipped_folders``, but for hidden ones; pictures that are
-    not read are counted in ``others``.
-
-    Yields:
-        Path below the root, size, whether it is hidden or in a hidden folder, and whether it is
-        behind a link to a folder.
-    """
-    base = os.fsencode(root)
-    pending = [(b"", False, False)]
-    followed: list[bytes] = []
-    while pending:
-        folder, hidden_folder, linked = pending.pop()
-        try:
-            entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
-        except OSError as error:
-            if not hidden_folder:
-                skipped_folders.append(SkippedFolder(folder, error.strerror or str(error)))
-            continue
-        for entry in entries:
-            path = os.path.join(folder, entry.name)
-            hidden = hidden_folder or is_hidden(entry.name)
-            if entry.name.lower().endswith(extensions):
-                yield path, _size(entry), hidden, linked
-            elif entry.is_dir(follow_symlinks=False):
-                pending.append((path, hidden, linked))
-            elif not hidden and (end := os.path.splitext(entry.name)[1].lower()) in OTHER_PICTURES:
-                others[end] += 1
-            elif not hidden and _is_folder(entry):
-                if why := _not_followed(root, path, followed):
-                    skipped_folders.append(SkippedFolder(path, why))
-                else:
-                    pending.append((path, hidden, True))
-
-
-def _not_followed(root: Path, path: bytes, followed: list[bytes]) -> str:
-    """Why a link to a folder is not followed; one that is, is added to ``followed``."""
-    base = os.path.realpath(os.fsencode(root))
-    target = os.path.realpath(os.path.join(base, path))
-    if is_within(base, target):
-        return "a link that leads round in a circle"
-    if is_within(target, base) and not any(
-        map(is_hidden, os.path.relpath(target, base).split(b"/"))
-    ):
-        return "a link to a folder of the same data"
-    if any(is_within(target, other) for other in followed):
-        return "a link to a folder that another link leads to"
-    try:
-        if why := distrust(root, path):
-            return why
-    except OSError as error:
-        return f"a link to a folder: {error.strerror}"
-    followed.append(target)
-    return ""
+    for file in matching(place.file):
+        if not file.exists():
+            raise UsageError(
+                f"no such file: {printable(file)}", f"ls -l {shlex.quote(printable(file.parent))}"
+            )
+    return root.absolute()
 
 
 def _other_text(others: Mapping[bytes, int]) -> str:
@@ -496,20 +423,6 @@ def _examples(names: Iterable[bytes], most: int = 3) -> str:
     different = list(dict.fromkeys(names))
     more = ", …" if len(different) > most else ""
     return ", ".join(printable(name, 40) for name in different[:most]) + more
-
-
-def _is_folder(entry: os.DirEntry[bytes]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads round in a circle
-        return False
-
-
-def _size(entry: os.DirEntry[bytes]) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return 0
 
 
 def _fingerprint(found: Iterable[tuple[bytes, int]]) -> str:

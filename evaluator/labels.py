@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -45,7 +45,12 @@ class FolderClasses:
 
 
 def classes_of_folders(
-    folders: Collection[str], classes: Sequence[str], class_count: int, *, ids: bool = False
+    folders: Collection[str],
+    classes: Sequence[str],
+    class_count: int,
+    *,
+    ids: bool = False,
+    ordered: bool = False,
 ) -> FolderClasses:
     """Which class of a network each class folder of a data set is.
 
@@ -58,6 +63,7 @@ def classes_of_folders(
         classes: the class names, empty where there are none.
         class_count: C.
         ids: ImageNet ids are ImageNet's classes.
+        ordered: the folders are in the order of the classes that they were labelled by.
     """
     found = FolderClasses({}, {})
     wnids = imagenet_wnids() if ids else {}
@@ -71,7 +77,14 @@ def classes_of_folders(
         elif meant:
             found.index[folder] = meant[0]
             found.source[folder] = "id" if wnids.get(folder) == meant[0] else "name"
-    return found if found.index or found.several else _ranked(sorted(folders), class_count)
+    if found.index or found.several:
+        return found
+    if not ordered:
+        return _ranked(sorted(folders), class_count)
+    if len(folders) != class_count:
+        return FolderClasses({}, {}, words=f"{len(folders):,} classes, of {class_count:,}")
+    index = {folder: place for place, folder in enumerate(folders)}
+    return FolderClasses(index, dict.fromkeys(index, "order"), words=", as the data number them")
 
 
 def classes_called(name: str, classes: Sequence[str]) -> tuple[int, ...]:
@@ -267,6 +280,37 @@ def planned_labels(
             labels.labels[path] = one
             labels.lines[path] = before.lines[path]
     return labels
+
+
+def labels_of_source(root: Path, paths: Sequence[bytes], said: Mapping[bytes, str]) -> LabelFile:
+    """The labels that lie beside the images in their archive, as of a file.
+
+    Args:
+        root: the data; ``paths``: of its images; ``said``: path → label as text.
+
+    Raises:
+        UsageError: one is no class index or ImageNet id.
+    """
+    labels: dict[bytes, int] = {}
+    highest: list[tuple[int, int]] = []
+    first_id: tuple[int, str] | None = None
+    digest = hashlib.sha256()
+    for place, path in enumerate(sorted(path for path in paths if path in said), 1):
+        text = said[path]
+        index = _index(text)
+        if index is None:
+            raise UsageError(
+                f"{printable(root)}: the label of {printable(path, 60)} is {_no_index(text)}",
+                "camtui run --labels FILE.csv gives others",
+            )
+        labels[path] = index
+        digest.update(b"%s\0%d\n" % (path, index))
+        if text in imagenet_wnids():
+            first_id = first_id or (place, text)
+        elif not highest or index > highest[-1][1]:
+            highest.append((place, index))
+    lines = {path: place for place, path in enumerate(labels, 1)}
+    return LabelFile(root, digest.hexdigest(), labels, lines, tuple(highest), first_id)
 
 
 class _LabelReader:

@@ -27,12 +27,12 @@ from evaluator.backbones import (
     known_backbone,
     refuse_arrays,
 )
-from evaluator.crop import data_folder
 from evaluator.errors import Mismatch, NotApplicable, UsageError
 from evaluator.methods.base import Method
 from evaluator.metrics.base import Metric
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
+from evaluator.sources.folder import data_folder
 from evaluator.stopping_rule import DEFAULT_MARGIN, EVERY_IMAGE, Rule, enough_to_look, rule_of
 from evaluator.text import did_you_mean, printable
 from evaluator.user_code_facts import Code

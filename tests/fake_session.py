@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.catalog import value_range
-from evaluator.crop import read_image
 from evaluator.errors import BackboneUnavailable, ImageUnreadable, Mismatch, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.plan import RunPlan
@@ -43,6 +42,7 @@ from evaluator.records import (
     Unit,
     UnitResult,
 )
+from evaluator.sources import read_image
 
 HALF = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 

@@ -197,7 +197,7 @@ def _store(
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
     }
-    if before and plan.labels is None:  # the labels by folders are the loaded networks' to give
+    if before and labels is None:  # the labels by folders are the loaded networks' to give
         unlabelled = tuple(image._replace(label=None) for image in manifest.images)
         manifest = replace(manifest, images=unlabelled)
     writer.begin(request.name, plan, manifest, versions=versions, retry_failed=request.retry_failed)

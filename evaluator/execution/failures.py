@@ -6,7 +6,6 @@ A unit that has failed twice is halved, and each half that fails again, until on
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -15,13 +14,20 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from evaluator.crop import read_image
-from evaluator.errors import DATA_GONE, NO_VALUE, ImageUnreadable, RunFailed, ThresholdPassed
+from evaluator.errors import (
+    DATA_GONE,
+    NO_VALUE,
+    ImageUnreadable,
+    RunFailed,
+    ThresholdPassed,
+    UsageError,
+)
 from evaluator.execution.journal import Journal
 from evaluator.execution.request import FailureLimit
 from evaluator.execution.worker import failed
 from evaluator.plan import RunPlan
 from evaluator.records import NO_TRUTH, Cell, ImageRef, Unit, UnitResult
+from evaluator.sources import read_image, source_at
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
 
@@ -358,8 +364,6 @@ _LOOKED_AT = 32
 _TRIES = 3
 """Times that an image is computed again whose file is there when the driver looks."""
 
-_Identity = tuple[int, int]
-
 
 class DataFolder:
     """The folder of a run's images, as the driver sees it.
@@ -480,18 +484,18 @@ class DataFolder:
         """Why the folder is not what it was, in words; empty where it is."""
         gone = f"{DATA_GONE}: {printable(self._root)}"
         try:
-            status = os.stat(self._root)
-            with os.scandir(self._root):
-                pass
+            identity = source_at(self._root).identity()
         except OSError as error:
             return f"{gone} ({error.strerror or error})"
-        same = (status.st_dev, status.st_ino) == self._identity
+        except UsageError as error:
+            return f"{gone} ({error.message})"
+        same = identity == self._identity
         lost = [image for image in self._sample if self._unreadable(image, with_content=not same)]
         if same and len(lost) > max(1, len(self._sample) // 2):
             return f"{gone} ({len(lost)} of {len(self._sample)} images that were there)"
         if not same and len(lost) > len(self._sample) // 4:
             return f"{gone} (another one is in its place)"
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = identity
         return self._problem_of_truth()
 
     def _problem_of_truth(self) -> str:
@@ -504,12 +508,10 @@ class DataFolder:
         except OSError as error:
             return f"{gone} ({error.strerror or error})"
 
-    def _identity_now(self) -> _Identity | None:
-        """Device and inode; ``None`` where there is no such folder."""
-        with suppress(OSError):
-            status = os.stat(self._root)
-            if stat.S_ISDIR(status.st_mode):
-                return status.st_dev, status.st_ino
+    def _identity_now(self) -> tuple[int, ...] | None:
+        """What tells one folder or archive from another; ``None`` where there is none."""
+        with suppress(OSError, UsageError):
+            return source_at(self._root).identity()
         return None
 
     def _unreadable(self, image: ImageRef, *, with_content: bool = False) -> str:

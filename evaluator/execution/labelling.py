@@ -47,7 +47,11 @@ def folder_classes(manifest: Manifest, loaded: LoadedBackbone) -> FolderClasses:
         names[place] == name for place, name in _LANDMARKS.items()
     )
     return classes_of_folders(
-        manifest.folders, loaded.classes, class_count(loaded), ids=imagenet(loaded) and not other
+        manifest.folders,
+        loaded.classes,
+        class_count(loaded),
+        ids=imagenet(loaded) and not other,
+        ordered=manifest.ordered,
     )
 
 
@@ -58,7 +62,9 @@ def named_by_folders(manifest: Manifest, loaded: LoadedBackbone) -> LoadedBackbo
     """
     if loaded.classes or loaded.class_count != len(manifest.folders):
         return loaded
-    index = classes_of_folders(manifest.folders, (), loaded.class_count).index
+    index = classes_of_folders(
+        manifest.folders, (), loaded.class_count, ordered=manifest.ordered
+    ).index
     classes = tuple(sorted(index, key=index.__getitem__))
     return replace(loaded, classes=classes) if classes else loaded
 
@@ -164,7 +170,7 @@ def check_target(plan: RunPlan, manifest: Manifest) -> None:
     """
     if plan.target != "label":
         return
-    folders_count = plan.labels is None
+    folders_count = plan.labels is None and manifest.label_file is None
     if not any(
         image.label is not None or (folders_count and folder_of(image.path))
         for image in manifest.images
@@ -296,7 +302,8 @@ class RunLabels:
         self._told: set[str] = set()
         self._teller: LoadedBackbone | None = None
         self._before = self._known()
-        self._stored = self._stored_labels() if self._before and plan.labels is None else {}
+        by_folders = self._before and manifest.label_file is None
+        self._stored = self._stored_labels() if by_folders else {}
 
     def _stored_labels(self) -> dict[str, set[int]]:
         """Folder → the labels that its images have in the run."""
@@ -326,7 +333,7 @@ class RunLabels:
         are named like a class, for images that the file does not name.
         """
         writer, found = self._journal.writer, self._found()
-        if self._plan.labels is None:
+        if self._manifest.label_file is None:
             writer.replace_labels(
                 (image.id, found.index.get(folder))
                 for image in self._manifest.images
@@ -417,7 +424,7 @@ class RunLabels:
         name = next(name for name, one in known.items() if one == owner)
         count = class_count(owner)
         other_count = next((n for n, one in known.items() if class_count(one) != count), None)
-        if other_count is not None and self._plan.labels is not None:
+        if other_count is not None and self._manifest.label_file is not None:
             return (
                 f"labels are class indices, and {printable(name)} has {count:,} classes, "
                 f"{printable(other_count)} {class_count(known[other_count]):,}"
@@ -458,7 +465,7 @@ class RunLabels:
         images = self._reader.images.between(0, len(self._manifest.images))
         file, found = self._manifest.label_file, self._found()
         by_file = None
-        if file is not None and self._plan.labels is not None:
+        if file is not None:
             by_file = {image.id for image in self._manifest.images if image.path in file.labels}
         said = labelling(
             images,
@@ -501,7 +508,7 @@ class RunLabels:
             UsageError: with the line; only logged in a run of an earlier version.
         """
         file, owner = self._manifest.label_file, self._owner()
-        if file is None or self._plan.labels is None:
+        if file is None:
             return
         name = printable(next(name for name, one in self._known().items() if one == owner))
         count = class_count(owner)

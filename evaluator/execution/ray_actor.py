@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluator.errors import ImageUnreadable
 from evaluator.execution.worker import AnswerComparison, as_event, evaluated, open_session
 from evaluator.interfaces import BLIND, Done, Error, Figures, Ready, Session, SessionSettings
 from evaluator.records import ImageRef, Unit
+from evaluator.sources import read_image, there_is
+from evaluator.sources.folder import data_folder
 from evaluator.text import printable
 
 CONCURRENT = "concurrent"
@@ -149,34 +151,30 @@ class RayWorker:
 
     def _unseen(self) -> str:
         """The first path that cannot be seen from here as the manifest has it, and why."""
-        root = self._settings.root
-        if not Path(root).is_dir():
+        settings = self._settings
+        root = data_folder(settings.root, follow_links=settings.plan.follow_links)
+        if not there_is(root):
             return f"{socket.gethostname()} cannot see {printable(root)}: no such folder"
         for image in self._sample:
-            path = os.path.join(os.fsencode(root), image.path)
-            if why := _difference(path, image.size):
+            if why := _difference(root, image):
+                path = os.path.join(os.fsencode(root), image.path)
                 return f"{socket.gethostname()} cannot see {printable(path)}: {why}"
         return ""
 
 
-def _difference(path: bytes, size: int) -> str:
+def _difference(root: Path, image: ImageRef) -> str:
     try:
-        status = os.stat(path)
-    except OSError as error:
-        return error.strerror or str(error)
-    return "" if status.st_size == size else f"{status.st_size} bytes, the manifest has {size}"
+        read_image(root, image.path, image.size)
+    except ImageUnreadable as error:
+        return error.message
+    return ""
 
 
 def sample_of(root: Path, images: Sequence[ImageRef], count: int = 8) -> list[ImageRef]:
     """The first images of the seeded order that this machine, as every node must, sees whole."""
     seen: list[ImageRef] = []
     for image in images[: 4 * count]:
-        path = os.path.join(os.fsencode(root), image.path)
-        if (
-            len(seen) < count
-            and not _difference(path, image.size)
-            and stat.S_ISREG(os.stat(path).st_mode)
-        ):
+        if len(seen) < count and not _difference(root, image):
             seen.append(image)
     return seen
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluator.errors import Mismatch, UsageError
@@ -33,6 +32,7 @@ from evaluator.interfaces import (
     WorkerLost,
 )
 from evaluator.records import ImageRef, Unit
+from evaluator.sources.folder import data_folder
 
 if TYPE_CHECKING:
     from evaluator.execution.request import DriverSettings, RaySettings
@@ -142,7 +142,7 @@ def ray_executor(
     cuda = settings.devices[0].startswith("cuda")
     # Ray shows an actor its own GPU and no other
     place = replace(session, device="cuda:0" if cuda else "cpu")
-    sample = sample_of(Path(session.root), images)
+    sample = sample_of(data_folder(session.root, follow_links=session.plan.follow_links), images)
 
     def arguments(
         number: int, share: Share

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 from evaluator.catalog import ROW_METRICS, metric
 from evaluator.child import serve
-from evaluator.crop import read_image
 from evaluator.errors import CamtuiError
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
 from evaluator.plan import RunPlan, as_loaded
 from evaluator.records import ImageRef, LoadedBackbone, Measurement, Precision, Row, Unit
 from evaluator.references import as_reference
+from evaluator.sources import read_image
 from evaluator.store.audit import CURVES, TOLERANCE
 from evaluator.store.reader import RunReader
 from evaluator.text import printable

@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor
 
 from evaluator.backbones import known_backbone
-from evaluator.crop import data_folder, pillow
+from evaluator.crop import pillow
 from evaluator.errors import RunFailed, UnstableAnswer
 from evaluator.interfaces import DeviceFigures, SessionSettings
 from evaluator.measuring.curve_tracing import CurveTracer
@@ -47,6 +47,7 @@ from evaluator.records import (
     Unit,
     UnitResult,
 )
+from evaluator.sources.folder import data_folder
 from evaluator.text import counted
 from evaluator.truth.folder import planned_truth
 from evaluator.user_code import allow

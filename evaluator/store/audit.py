@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -13,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from evaluator.crop import read_image
 from evaluator.errors import CamtuiError, ImageUnreadable
 from evaluator.records import ImageRef, Precision
+from evaluator.sources import read_image, source_at
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.store.sums import stored_exponents, sums_of
@@ -198,13 +197,7 @@ def locate_images(reader: RunReader, root: Path) -> Located:
 
 
 def _files_of_size(root: Path, sizes: Container[int]) -> Iterator[bytes]:
-    base = os.fsencode(root)
-    for folder, _, names in os.walk(base):
-        for name in names:
-            path = os.path.join(folder, name)
-            with suppress(OSError):
-                if os.stat(path).st_size in sizes:
-                    yield os.path.relpath(path, base)
+    return (one.path for one in source_at(root).entries() if one.size in sizes)
 
 
 class Drawn(NamedTuple):

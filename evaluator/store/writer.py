@@ -404,9 +404,10 @@ class RunWriter(WritableFile):
                 "--accept-data-changes keeps the run's images (those that are missing or changed "
                 "become failures); or choose another --name for the changed data",
             )
-        if plan.labels is not None and (other := _label_difference(self, manifest)):
+        file = manifest.label_file
+        if file is not None and (other := _label_difference(self, manifest)):
             raise Mismatch(
-                f"{printable(plan.labels)} gives other labels than the run has: {other}",
+                f"{printable(file.path)} gives other labels than the run has: {other}",
                 "give the former labels, or begin a run with these: camtui run --name NAME "
                 "--labels FILE",
             )

@@ -15,9 +15,9 @@ from xml.parsers import expat
 
 from evaluator.crop import size_of
 from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
-from evaluator.images import is_hidden
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef, Preprocessing
+from evaluator.sources.base import is_hidden
 from evaluator.text import printable
 from evaluator.truth.coco import MOST_BYTES, CocoFile
 from evaluator.truth.region import MOST_PIXELS, Region, Truth, box, checked_size

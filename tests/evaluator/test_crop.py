@@ -23,10 +23,11 @@ import tifffile
 from PIL import Image
 from torchvision import transforms
 
-from evaluator import crop
 from evaluator.crop import centre_square, crop_mask, open_hashed, open_square, size_of
 from evaluator.errors import ImageUnreadable
 from evaluator.records import Preprocessing
+from evaluator.sources import folder
+from evaluator.sources.folder import FollowedFolder
 
 USUAL = Preprocessing()
 SIDE = USUAL.side
@@ -506,7 +507,7 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user
 def test_links_that_others_may_have_laid_are_followed_where_it_is_said(
     tmp_path: Path, change: Callable[[Path], None], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crop, "_is_private", lambda _: False)
+    monkeypatch.setattr(folder, "_is_private", lambda _: False)
     root = tmp_path / "root"
     root.mkdir()
     noise(240, 240).save(tmp_path / "outside.png")
@@ -516,10 +517,10 @@ def test_links_that_others_may_have_laid_are_followed_where_it_is_said(
         open_square(root, b"link.png", USUAL)
     assert caught.value.reason == "outside-root"
     assert caught.value.message == f"{why}, which is not followed without --follow-links"
-    assert open_square(crop.FollowedFolder(root), b"link.png", USUAL).size == (SIDE, SIDE)
+    assert open_square(FollowedFolder(root), b"link.png", USUAL).size == (SIDE, SIDE)
     for path in (b"../outside.png", b"/etc/hostname"):
         with pytest.raises(ImageUnreadable, match="leaves the data folder"):
-            open_square(crop.FollowedFolder(root), path, USUAL)
+            open_square(FollowedFolder(root), path, USUAL)
 
 
 @pytest.mark.parametrize(
@@ -533,7 +534,7 @@ def test_links_that_others_may_have_laid_are_followed_where_it_is_said(
 def test_a_link_is_said_to_be_one(tmp_path: Path, target: str, reason: str, why: str) -> None:
     (tmp_path / "x.png").symlink_to(target)
     with pytest.raises(ImageUnreadable) as caught:
-        open_square(crop.FollowedFolder(tmp_path), b"x.png", USUAL)
+        open_square(FollowedFolder(tmp_path), b"x.png", USUAL)
     assert (caught.value.reason, caught.value.message) == (reason, why)
 
 

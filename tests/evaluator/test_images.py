@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.crop import FollowedFolder
 from evaluator.errors import UsageError
 from evaluator.images import (
     DEMO_PHOTOGRAPHS,
@@ -20,6 +19,7 @@ from evaluator.images import (
 )
 from evaluator.labels import Listing
 from evaluator.plan import validated_plan
+from evaluator.sources.folder import FollowedFolder
 
 
 def write(root: Path, *names: str | bytes) -> Path:
@@ -308,9 +308,9 @@ def test_pictures_that_are_not_read_are_counted_with_what_to_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "words", "hint"),
     [
-        ("val.zip", "val.zip is an archive", "unzip -q"),
-        ("val.tar.gz", "val.tar.gz is an archive", "tar -xf"),
-        ("VAL.TAR", "VAL.TAR is an archive", "tar -xf"),
+        ("val.zip", "val.zip is no zip archive", "copy it again"),
+        ("VAL.TAR", "VAL.TAR is no tar archive", "copy it again"),
+        ("val.7z", "val.7z is a file", "camtui run --data "),
         ("a.jpg", "a.jpg is a file", "camtui run --data "),
     ],
 )

@@ -25,6 +25,7 @@ from camtui.runs import reference, run_path
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest
 from evaluator.plan import RunPlan, earlier_choices, extended
+from evaluator.text import printable
 
 app = command_app()
 
@@ -34,6 +35,9 @@ app = command_app()
 def run(
     ctx: typer.Context,
     typed: PlanOptions,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The images, as --data names them.")
+    ] = None,
     *,
     allow_code: AllowCodeOption = False,
     accept_data_changes: AcceptDataChangesOption = False,
@@ -85,8 +89,14 @@ def run(
     The run continues when the terminal is closed. The same command again goes on where it ended;
     with another method, backbone, metric or more images it computes what is missing only.
 
-    Example: camtui run --data /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
+    Example: camtui run /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
+    if folder is not None and typed.data is not None:
+        raise UsageError(
+            f"the images are named twice: {printable(folder)} and --data {printable(typed.data)}",
+            f"camtui run {printable(folder)}",
+        )
+    typed = replace(typed, data=folder or typed.data)
     path, size = _database(db, name, typed), _batch_size(batch_size)
     on = compute_settings(compute)
     cuda = on_cuda(on.devices)
@@ -94,7 +104,11 @@ def run(
     stored = known_run(path)
     before = stored.plan if stored else None
     earlier = stored is not None and stored.begun_earlier
-    plan, named = resolve_plan(typed, before, cuda=cuda, allow_code=allow_code, earlier=earlier)
+    plan, named, part = resolve_plan(
+        typed, before, cuda=cuda, allow_code=allow_code, earlier=earlier
+    )
+    if part and not output.quiet:
+        print_message(part)
     code = (extended(before, plan) if before else plan).code
     allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
     request = RunRequest(

@@ -16,6 +16,7 @@ from camtui.cli.options import AllowCodeOption, JsonOption
 from camtui.compute import choose_devices
 from camtui.runs import name_folder, open_run, refuse_unnamed
 from evaluator.errors import NotFound, StoreError
+from evaluator.sources import there_is
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _own_folder(reader: RunReader) -> Path | None:
         refuse_unnamed(folder)
     except NotFound:
         return None
-    return Path(folder) if Path(folder).is_dir() else None
+    return Path(folder) if there_is(Path(folder)) else None
 
 
 def _print(found: VerifyPayload) -> None:

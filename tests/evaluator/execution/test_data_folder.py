@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from camtui.runs import reference
-from evaluator.crop import read_image
 from evaluator.errors import ImageUnreadable
 from evaluator.execution.failures import DataFolder
 from evaluator.execution.journal import Journal
 from evaluator.images import find_images
 from evaluator.records import Failure, ImageRef, Unit, UnitResult
+from evaluator.sources import read_image
 from evaluator.store.reader import RunReader
 from evaluator.store.writer import RunWriter
 from tests.evaluator.execution.conftest import NewRun
