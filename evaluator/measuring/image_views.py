@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evaluator.errors import UsageError
 from evaluator.measuring.curve_tracing import blurred
+from evaluator.measuring.saliency import upsample
 from evaluator.methods.base import REFERENCES
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
@@ -115,6 +116,11 @@ class ImageBatch:
         self._network.forwards += GRADIENT_COST * len(images)
         with torch.enable_grad():
             return self._network.logits_of(images)
+
+    @in_own_settings
+    def upsample(self, values: Tensor, height: int = 0, width: int = 0) -> Tensor:
+        """Upsample maps ``[n, h, w]``, to the side of the images by default."""
+        return upsample(values, height or self.images.shape[2], width or self.images.shape[3])
 
     @in_own_settings
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:

@@ -285,6 +285,13 @@ class ImageView(Protocol):
             ``[count, C, H, W]``; with ``weights`` ``[B, C, H, W]``.
         """
 
+    def upsample(self, values: Tensor, height: int = 0, width: int = 0) -> Tensor:
+        """Maps ``[n, h, w]`` at another size, bilinear (``align_corners=False``), differentiable.
+
+        Args:
+            height, width: without, those of the images.
+        """
+
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """``A`` and ``∂s_c/∂A`` of several layers by one forward and backward for each image.
 
@@ -439,6 +446,14 @@ REFERENCES: tuple[Reference, ...] = ("zero", "black", "blur")
 def versions(view: ImageView, count: int) -> Tensor:
     """``rows`` of ``count`` changes of every image: all images once, then all again."""
     return view.targets.new_tensor(range(len(view.targets))).repeat(count)
+
+
+def scaled(maps: Tensor) -> Tensor:
+    """Positive parts of maps ``[n, h, w]``, min-max of each: in [0, 1], a constant map is 0."""
+    positive = maps.relu()
+    low = positive.amin((1, 2), keepdim=True)
+    spread = positive.amax((1, 2), keepdim=True) - low
+    return guarded_ratio(positive - low, spread.expand_as(positive))
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ METHODS = (
     "gradientshap:n=3",
     "occlusion:stride=60,window=60",
     "rise:n=20",
+    "layercam:layers=stages",
+    "refinecam",
 )
 NEXT = 1e-3
 """Two values of float16 next to each other below 1."""
