@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
-from evaluator.methods.base import ImageMethod, ImageView, Method, View, scaled, weighted_sum
+from evaluator.methods.base import ImageMethod, ImageView, Method, View, min_max, weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ class LayerCAM(Method):
     choices = {"layers": ("target", "stages")}
     beyond_paper = True
 
-    def __new__(cls, layers: str = "target", gain: float = 2.0) -> Self:
+    def __new__(cls, layers: str = "target", *_: float, **_options: float) -> Self:
         """An image method where it reads all stages."""
         return cast("Self", super().__new__(_AllStages if layers == "stages" else cls))
 
@@ -60,7 +60,7 @@ class _AllStages(ImageMethod, LayerCAM):
         """``[B, H, W]``."""
         fused: Tensor | None = None
         for activation, gradient in view.layers().values():
-            low = scaled(weighted_sum(gradient.relu(), activation))
+            low = min_max(weighted_sum(gradient.relu(), activation).relu())
             stage = view.upsample((self.gain * low).tanh())
             fused = stage if fused is None else fused.maximum(stage)
         assert fused is not None, "the target layer is always among them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from evaluator.methods.base import ImageMethod, ImageView, Method, View, scaled
+from evaluator.methods.base import ImageMethod, ImageView, Method, View, min_max
 from evaluator.methods.gradcam import GradCAM
 from evaluator.methods.gradcampp import GradCAMpp
 from evaluator.methods.layercam import LayerCAM
@@ -55,7 +55,7 @@ class RefineCAM(ImageMethod):
         base, product = _BASES[self.base](), view.images.new_ones(view.images[:, 0].shape)
         for activation, gradient in chosen:
             low = base.combine(cast("View", _Layer(activation, gradient)))
-            product = product * view.upsample(scaled(low))
+            product = product * view.upsample(min_max(low.relu()))
         return product ** (1 / len(chosen)) if self.mix == "root" else product
 
     def cost(self) -> int:

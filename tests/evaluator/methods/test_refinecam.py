@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.agreement import small_bench
 from tests.evaluator.methods.image_maps import apart, by_hand, image_method, layers_of, view_of
@@ -68,7 +68,7 @@ def test_agrees_with_torchcam(base: str, peer: str) -> None:
     images = random_images(3, seed=1)
     view = view_of(small_bench("vgg-like"), images)
     model = NETWORKS["vgg-like"]().requires_grad_(True)
-    names = [model.get_submodule(f"features.{place}") for place in (1, 4, 5)]
+    names: list[nn.Module | str] = [model.get_submodule(f"features.{place}") for place in (1, 4, 5)]
     with torchcam.methods.RefineCAM(
         model, names, (3, 32, 32), base_method=getattr(torchcam.methods, peer)
     ) as extractor:
