@@ -545,6 +545,7 @@ class MethodPayload(TypedDict, closed=True):
     needs_gap_linear: bool
     beyond_paper: bool
     control: bool
+    optimises: str
     needs_attention: bool
 
 

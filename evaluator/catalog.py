@@ -178,9 +178,12 @@ def _plain(name: str) -> str:
 
 
 def is_of_images(spec: str) -> bool:
-    """Whether the method of a spec is an ``ImageMethod``; unknown methods are none."""
-    kind = known_methods().get(spec.partition(":")[0])
-    return kind is not None and issubclass(kind, ImageMethod)
+    """Whether the method of a spec is an ``ImageMethod``; unknown methods are none.
+
+    An option may make it one: ``layercam:layers=stages``.
+    """
+    known = spec.partition(":")[0] in known_methods()
+    return known and isinstance(method(spec), ImageMethod)
 
 
 def is_control(spec: str) -> bool:

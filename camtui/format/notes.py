@@ -94,6 +94,7 @@ def run_notes(
         yield f"fewer than {FEWEST_TESTED} images tell no methods apart: none of * and ="
     if any(view.marks for view in views):
         yield from _controls(views)
+    yield from _optimising(views)
     look = reader.look()
     if look is not None:
         yield f"--until {look_text(look, info.image_count, ended=info.state == 'complete')}"
@@ -141,6 +142,14 @@ def _controls(views: Sequence[CellView]) -> Iterator[str]:
         yield f"{titles[0]}, the control, is not ranked"
     elif titles:
         yield f"{_listed(titles)}, the controls, are not ranked"
+
+
+def _optimising(views: Sequence[CellView]) -> Iterator[str]:
+    """Yield the methods that were made for a metric: ``Opti-CAM optimises the drop: …``."""
+    kinds = dict.fromkeys(type(catalog.method(view.cell.method)) for view in views)
+    for kind in kinds:
+        if kind.optimises:
+            yield f"{kind.title} optimises {kind.optimises}: that value is what it was made for"
 
 
 def _dropped(views: Sequence[CellView]) -> str:

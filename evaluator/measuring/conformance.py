@@ -311,7 +311,10 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
             handle.remove()
     facts = network.backbone.facts
     declared, made = method.forwards(facts.channels, facts.gap_linear), counted / 4 - 1
-    return Verdict("forwards", declared == made, f"{declared} declared, {made:g} counted ({name})")
+    told = f"{declared} declared, {made:g} counted ({name})"
+    if method.estimated:
+        return Verdict("forwards", None, f"{told}: an estimate")
+    return Verdict("forwards", declared == made, told)
 
 
 def _zero_map(method: Method, head: Head, name: str) -> Verdict:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from evaluator.errors import UsageError
+from evaluator.errors import NoGradient, UsageError
 from evaluator.measuring.curve_tracing import blurred
-from evaluator.methods.base import REFERENCES
+from evaluator.measuring.saliency import upsample
+from evaluator.methods.base import REFERENCES, BiasGradient
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import GRADIENT_COST, Network
@@ -20,7 +21,7 @@ class ImageBatch:
 
     Args:
         images: ``[B, channels, H, W]``, normalised, for this method alone.
-        targets: ``[B]``; ``logits``: ``[B, C]``.
+        targets: ``[B]``; ``logits``: ``[B, C]``; ``activation``: ``[B, K, h, w]``.
         noise, uniform: those of ``views.BatchView``.
     """
 
@@ -30,6 +31,7 @@ class ImageBatch:
         images: Tensor,
         targets: Tensor,
         logits: Tensor,
+        activation: Tensor,
         noise: Callable[[str, int], Tensor],
         uniform: Callable[[str, int], Tensor],
     ) -> None:
@@ -37,6 +39,7 @@ class ImageBatch:
         self.images = images
         self.targets = targets
         self.logits = logits
+        self.activation = activation
         self.noise = noise
         self.uniform = uniform
 
@@ -111,10 +114,30 @@ class ImageBatch:
 
     @in_own_settings
     def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:
-        """Compute logits ``[n, C]`` that can be differentiated, counted with their backward."""
+        """Compute logits ``[n, C]`` that can be differentiated, counted with their backward.
+
+        Raises:
+            NoGradient: the network detaches what is behind its input.
+        """
         self._network.forwards += GRADIENT_COST * len(images)
         with torch.enable_grad():
-            return self._network.logits_of(images)
+            logits = self._network.logits_of(images)
+        if images.requires_grad and not logits.requires_grad:
+            raise NoGradient(
+                "no gradient reaches the image: the network detaches what is behind it",
+                "take detach(), no_grad() and rounding out of its forward",
+            )
+        return logits
+
+    @in_own_settings
+    def upsample(self, values: Tensor, height: int = 0, width: int = 0) -> Tensor:
+        """Upsample maps ``[n, h, w]``, to the side of the images by default."""
+        return upsample(values, height or self.images.shape[2], width or self.images.shape[3])
+
+    @in_own_settings
+    def biases(self, combine: Callable[[Tensor, Sequence[BiasGradient]], Tensor]) -> Tensor:
+        """Apply ``combine`` to the shares of input and biases, a batch at a time: ``[B, …]``."""
+        return self._network.biases(self.images, self.targets, combine)
 
     @in_own_settings
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:

@@ -71,7 +71,8 @@ def is_formula_error(error: Exception) -> bool:
 
 def is_own(method: Method) -> bool:
     """Tell whether a method is one of camtui's."""
-    return type(method) in all_methods().values()
+    kind = all_methods().get(method.key)
+    return kind is not None and isinstance(method, kind)
 
 
 def made_method(spec: str) -> Method:

@@ -291,6 +291,7 @@ class BatchView:
             self._images.clone(),
             self.targets,
             self.logits,
+            self.activation,
             self.noise,
             self.uniform,
         )

@@ -20,7 +20,7 @@ def all_methods() -> dict[str, type[Method]]:
             if (
                 issubclass(member, Method)
                 and member.__module__ == module.__name__
-                and hasattr(member, "key")
+                and "key" in vars(member)
             ):
                 found[member.key] = member
     paper_order = (

@@ -215,6 +215,19 @@ or the image blurred as RISE's insertion starts.
 """
 
 
+class BiasGradient(NamedTuple):
+    """A layer with a bias on n images: their product is the bias's share of the logit.
+
+    Attributes:
+        gradient: ``∂s_c`` by the layer's output, ``[n, K, h, w]``, or ``[n, …, K]`` of a linear
+            layer.
+        bias: ``[K]``.
+    """
+
+    gradient: Tensor
+    bias: Tensor
+
+
 class ImageView(Protocol):
     """B images ``[C, H, W]`` and the whole network, for an ``ImageMethod``.
 
@@ -234,6 +247,10 @@ class ImageView(Protocol):
     @property
     def logits(self) -> Tensor:
         """``s``, ``[B, classes]``, of these images."""
+
+    @property
+    def activation(self) -> Tensor:
+        """``A``, ``[B, K, h, w]``: the output of the target layer on these images."""
 
     def noise(self, name: str, step: int) -> Tensor:
         """Standard normal noise ``[B, C, H, W]``, by image, name and step alone."""
@@ -285,6 +302,13 @@ class ImageView(Protocol):
             ``[count, C, H, W]``; with ``weights`` ``[B, C, H, W]``.
         """
 
+    def upsample(self, values: Tensor, height: int = 0, width: int = 0) -> Tensor:
+        """Maps ``[n, h, w]`` at another size, bilinear (``align_corners=False``), differentiable.
+
+        Args:
+            height, width: without, those of the images.
+        """
+
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """``A`` and ``∂s_c/∂A`` of several layers by one forward and backward for each image.
 
@@ -294,6 +318,20 @@ class ImageView(Protocol):
 
         Returns:
             Name → two tensors ``[B, K, h, w]``.
+        """
+
+    def biases(self, combine: Callable[[Tensor, Sequence[BiasGradient]], Tensor]) -> Tensor:
+        """What input and biases add to the logit, by one forward and backward for each image.
+
+        In batches, so that the gradients of all layers and images are never there at once. A batch
+        normalisation that runs as part of its convolution counts with the bias of that.
+
+        Args:
+            combine: ``x ⊙ ∂s_c/∂x`` ``[n, C, H, W]`` and all layers with a bias, in order, of n
+                images → ``[n, …]``.
+
+        Returns:
+            ``[B, …]``.
         """
 
     def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:
@@ -337,6 +375,13 @@ class Method(ABC):
     """Explains nothing and is there to be compared with: measured and shown as any other, but not
     ranked.
     """
+
+    optimises: ClassVar[str] = ""
+    """What a metric measures and the method optimises, in a few words: ``the drop``. Tables say it:
+    its value there is what it was made for.
+    """
+    estimated: ClassVar[bool] = False
+    """Whether ``forwards`` is an estimate: the count depends on more than it is told."""
 
     formula = "combine"
     map_type = "<f4"
@@ -439,6 +484,14 @@ REFERENCES: tuple[Reference, ...] = ("zero", "black", "blur")
 def versions(view: ImageView, count: int) -> Tensor:
     """``rows`` of ``count`` changes of every image: all images once, then all again."""
     return view.targets.new_tensor(range(len(view.targets))).repeat(count)
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Scale each of ``[n, …]`` to [0, 1]; one that is constant is 0."""
+    flat = maps.flatten(1)
+    low = flat.amin(1, keepdim=True)
+    spread = flat.amax(1, keepdim=True) - low
+    return guarded_ratio(flat - low, spread.expand_as(flat)).view_as(maps)
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several layers of a network, and the gradients of the target's logit by them, in one pass."""
+"""Several layers of a network, its biases, and the target's gradients by them, in one pass."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.errors import NoGradient, UsageError
+from evaluator.methods.base import BiasGradient
 from evaluator.networks.backbone_loading import Backbone
 from evaluator.networks.maps import no_gradient
 from evaluator.networks.target_layer import HookedTrunk
@@ -62,6 +63,73 @@ def layer_gradients(
             _as_map(gradient, name, backbone),
         )
     return found
+
+
+def bias_gradients(
+    backbone: Backbone, images: Tensor, targets: Tensor, logits: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, list[BiasGradient]]:
+    """``∂s_c/∂x`` ``[n, channels, H, W]``, and a pair for every layer with a bias, as they run.
+
+    Convolutions, linear layers and batch normalisations: of the last the bias is what they add to
+    a scaled input. One that is folded into its convolution is in the bias of that.
+
+    Args:
+        images: ``[n, channels, H, W]``, normalised; ``targets``: ``[n]``.
+        logits: images → ``[n, C]``, through the backbone, differentiable.
+
+    Raises:
+        NoGradient: no gradient reaches the images.
+    """
+    outputs: list[Tensor] = []
+    biases: list[Tensor] = []
+
+    def keep(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        outputs.append(output)
+        biases.append(_bias_of(module))
+        return output.clone()  # it may be overwritten
+
+    parts = filter(None, (backbone.trunk, backbone.head, backbone.linear))
+    modules = {id(module): module for part in parts for module in part.modules()}
+    with torch.enable_grad(), ExitStack() as hooks:
+        for module in modules.values():
+            if _has_bias(module):
+                hooks.callback(module.register_forward_hook(keep).remove)
+        leaf = images.detach().clone().requires_grad_()
+        chosen = logits(leaf).gather(1, targets[:, None]).sum()
+    wanted = [leaf, *outputs]
+    gradients = (
+        torch.autograd.grad(chosen, wanted, allow_unused=True) if chosen.requires_grad else [None]
+    )
+    if gradients[0] is None:
+        raise NoGradient(
+            "no gradient reaches the image: the network detaches what is behind it",
+            "take detach(), no_grad() and rounding out of its forward",
+        )
+    return gradients[0], [
+        BiasGradient(gradient.float(), bias)
+        for gradient, bias in zip(gradients[1:], biases, strict=True)
+        if gradient is not None  # behind a layer that is called again by the head
+    ]
+
+
+def _has_bias(module: nn.Module) -> bool:
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        return module.running_mean is not None
+    return isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None
+
+
+def _bias_of(module: nn.Module) -> Tensor:
+    """What a layer adds to each of its channels whatever its input is, ``[K]``."""
+    if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        assert isinstance(module, nn.Conv2d | nn.Linear), "nothing else is watched"
+        assert module.bias is not None, "nothing else is watched"
+        return module.bias.detach().float()
+    assert module.running_mean is not None, "nothing else is watched"
+    assert module.running_var is not None, "it comes with the mean"
+    scale = (module.running_var + module.eps).rsqrt()
+    scale = scale if module.weight is None else scale * module.weight.detach()
+    bias = -module.running_mean * scale
+    return (bias if module.bias is None else bias + module.bias.detach()).float()
 
 
 def _watched(backbone: Backbone, names: Sequence[str] | None) -> Iterator[tuple[str, nn.Module]]:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
-from evaluator.methods.base import Attention
+from evaluator.methods.base import Attention, BiasGradient
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
 from evaluator.networks.device import disable_tf32, make_deterministic
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
-from evaluator.networks.layers import layer_gradients
+from evaluator.networks.layers import bias_gradients, layer_gradients
 from evaluator.records import Precision
 from evaluator.text import printable
 
@@ -383,6 +383,28 @@ class Network:
             )
             for name in parts[0]
         }
+
+    def biases(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        combine: Callable[[Tensor, Sequence[BiasGradient]], Tensor],
+    ) -> Tensor:
+        """Apply ``combine`` to input gradient and biases (``layers.bias_gradients``) by batches.
+
+        Counted and batched as ``gradients``: ``[n, …]``.
+        """
+        parts: list[Tensor] = []
+
+        def computed(start: int, stop: int) -> Tensor:
+            at = slice(start, stop)
+            found, layers = bias_gradients(self.backbone, images[at], targets[at], self.logits_of)
+            return combine(images[at] * found, layers)
+
+        for start, stop, part in self._in_batches(len(images), "gradient", computed):
+            self.forwards += GRADIENT_COST * (stop - start)
+            parts.append(part)
+        return torch.cat(parts)
 
     def logits_of(self, images: Tensor) -> Tensor:
         """``s``, ``[n, C]``, of images in measuring precision, differentiable; not counted."""

@@ -43,6 +43,7 @@ def methods(json: JsonOption = False) -> None:
             "needs_attention": kind.needs_attention,
             "beyond_paper": kind.beyond_paper,
             "control": kind.control,
+            "optimises": kind.optimises,
         }
         for key, kind in all_methods().items()
     ]
@@ -61,7 +62,8 @@ def methods(json: JsonOption = False) -> None:
         needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
         needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
-        print(f"{'':<16} {cost}{needs}{control}{_options(method)}")
+        made_for = f", optimises {method['optimises']}" if method["optimises"] else ""
+        print(f"{'':<16} {cost}{needs}{control}{made_for}{_options(method)}")
     for one in others:
         print(f"{printable(one.name):<16} {printable(one.reference.text)}")
         print(

@@ -44,6 +44,11 @@ def test_several_controls_are_named(tmp_path: Path) -> None:
     assert "Centre and Fake-CAM, the controls, are not ranked" in text_of(path)
 
 
+def test_a_method_that_optimises_a_metric_is_named(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", methods=["gradcam", "opticam"], backbones=["vgg16"])
+    assert "Opti-CAM optimises the drop: that value is what it was made for" in text_of(path)
+
+
 def test_choices_of_earlier_versions_are_said_where_they_count(tmp_path: Path) -> None:
     def notes(name: str, **plan: object) -> str:
         return text_of(

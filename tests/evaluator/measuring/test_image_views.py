@@ -29,6 +29,11 @@ METHODS = (
     "gradientshap:n=3",
     "occlusion:stride=60,window=60",
     "rise:n=20",
+    "layercam:layers=stages",
+    "refinecam",
+    "fullgrad",
+    "polycam:variant=plus",
+    "opticam:steps=2",
 )
 NEXT = 1e-3
 """Two values of float16 next to each other below 1."""

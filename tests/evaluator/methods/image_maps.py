@@ -55,6 +55,28 @@ def gradient_at(seen: Explained, x: Tensor) -> Tensor:
     return found
 
 
+def layers_of(seen: Explained) -> list[tuple[Tensor, Tensor]]:
+    """``A`` and ``g`` ``[K, h, w]`` of the last module of every resolution up to the target layer,
+    finest first: one pass each.
+    """
+    last: dict[int, nn.Module] = {}
+    coarsest = len(seen.zeros)
+
+    def note(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        if output.ndim == 4 and output.shape[2] >= coarsest:
+            last[output.shape[2]] = module
+
+    leaves = [module for module in seen.model.modules() if not list(module.children())]
+    before = leaves[: leaves.index(list(seen.layer.modules())[-1]) + 1]
+    handles = [module.register_forward_hook(note) for module in before]
+    seen.logits(seen.x)
+    for handle in handles:
+        handle.remove()
+    return [
+        seen._replace(layer=last[size]).passed(seen.x)[:2] for size in sorted(last, reverse=True)
+    ]
+
+
 def baseline_of(seen: Explained, kind: str) -> Tensor:
     """``zero`` and ``black`` are one where nothing is normalised."""
     assert kind in ("zero", "black")

@@ -26,6 +26,7 @@ def test_the_paper_s_order_then_by_name() -> None:
 BOTH, ALL_THREE = "gap vgg-like", "gap vgg-like smooth"
 NETWORKS_OF = {
     "cam": "gap",
+    "liftcam": "gap",
     "eigengradcam": ALL_THREE,
     "finercam": ALL_THREE,
     "hirescam": ALL_THREE,
