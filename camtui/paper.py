@@ -11,19 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
-from camtui.format.cells import CellView, cell_views, shown_metrics
+from camtui.format.cells import CellView, cell_views, may_tie, shown_metrics
 from camtui.format.numbers import count
 from evaluator import catalog
 from evaluator.backbones import DEFAULT_WEIGHTS, SHORT_SIDE, BackboneSpec
 from evaluator.errors import NotFound
 from evaluator.metrics.base import Metric
 from evaluator.plan import RunPlan
-from evaluator.statistics import Mean
+from evaluator.statistics import FEWEST_TESTED, LEVEL, Mean, holm_separated
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from pydantic import Field
+
+    from camtui.payloads import Count
     from evaluator.store.reader import RunReader
 
 IMAGES = 50_000
@@ -59,6 +62,44 @@ def table2() -> PaperTable:
     """Seven metrics, six backbones, 31 rows."""
     tables: PaperTable = _packaged()["table2"]
     return tables
+
+
+@dataclass(frozen=True)
+class ClaimHere:
+    """One claim of the paper's text, pair by pair of methods: one beats another in a metric.
+
+    Attributes:
+        holds, fails: pairs that the paired t test separates, as claimed and the other way round
+            (5 % over all pairs of the claim, Holm).
+        undecided: pairs that it does not separate, or that have fewer than 10 images.
+        unmeasured: pairs that the run lacks.
+        printed: pairs that hold in the paper's own Table 2.
+        against: those that fail, in words.
+    """
+
+    text: str
+    holds: Count
+    fails: Count
+    undecided: Count
+    unmeasured: Count
+    printed: Annotated[Count, Field(description="pairs that hold in the paper's own Table 2")]
+    against: tuple[str, ...]
+
+    @property
+    def pairs(self) -> int:
+        """How many the claim is made of."""
+        return self.holds + self.fails + self.undecided + self.unmeasured
+
+    @property
+    def verdict(self) -> str:
+        """In a word: of what is measured."""
+        if self.unmeasured == self.pairs:
+            return "not measured"
+        if self.fails:
+            return "no" if not self.holds else "in part"
+        if self.undecided:
+            return "not certain"
+        return "yes"
 
 
 class Deviation(NamedTuple):
@@ -105,11 +146,13 @@ class PaperComparison:
         differs_in: kinds of these, for a heading.
         other_weights: backbones whose weights are not the paper's, and what they are.
         open_choices: where the paper leaves a choice, and which one this run took.
+        claims: of the paper's text, and whether they hold in the run.
     """
 
     rows: tuple[AgainstPaper, ...]
     deviations: tuple[str, ...]
     open_choices: tuple[str, ...]
+    claims: tuple[ClaimHere, ...]
     differs_in: tuple[Kind, ...] = ()
     other_weights: tuple[tuple[str, str], ...] = ()
 
@@ -154,6 +197,7 @@ def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> Pap
         tuple(rows),
         tuple(one.text for one in deviations),
         tuple(_open_choices(plan, rows)),
+        tuple(_checked(reader, views, names, claim) for claim in _packaged()["claims"]),
         tuple(kind for kind in get_args(Kind) if kind in kinds),
         tuple(other.items()),
     )
@@ -247,3 +291,74 @@ def _open_choices(plan: RunPlan, rows: Sequence[AgainstPaper]) -> Iterator[str]:
     }
     present |= {"deletion"} if "insertion" in present else set()
     return (choice["text"] for choice in _packaged()["choices"] if choice["about"] in present)
+
+
+def _checked(
+    reader: RunReader,
+    views: Sequence[CellView],
+    names: Mapping[str, BackboneSpec],
+    claim: Mapping[str, Any],
+) -> ClaimHere:
+    """Hold one claim against a run; of a network that stands in it twice, against the first."""
+    known = {(names[view.cell.backbone].key, view.cell.method): view for view in reversed(views)}
+    printed, unmeasured = 0, 0
+    pairs: list[tuple[CellView, CellView, Metric]] = []
+    for network, key, first, second in _claimed(claim):
+        metric, theirs = catalog.metric(key), table2()[network]
+        printed += metric.is_better(theirs[first][key], theirs[second][key])
+        one, other = known.get((network, first)), known.get((network, second))
+        if one and other and one.mean(key) and other.mean(key):
+            pairs.append((one, other, metric))
+        else:
+            unmeasured += 1
+    separated = _separated(reader, pairs)
+    against = [pairs[place] for place, as_claimed in separated.items() if not as_claimed]
+    return ClaimHere(
+        claim["text"],
+        sum(separated.values()),
+        len(against),
+        len(pairs) - len(separated),
+        unmeasured,
+        printed,
+        tuple(
+            f"{one.cell.backbone}: {other.cell.method} beats {one.cell.method} in {metric.key}"
+            for one, other, metric in against
+        ),
+    )
+
+
+def _claimed(claim: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield network, metric, and the two methods of which the first is said to be better."""
+    for network in claim["networks"]:
+        printed = table2()[network]
+        for metric in claim["metrics"]:
+            for first in filter(printed.__contains__, claim["better"]):
+                for second in filter(printed.__contains__, claim["than"]):
+                    yield network, metric, first, second
+
+
+def _separated(
+    reader: RunReader, pairs: Sequence[tuple[CellView, CellView, Metric]]
+) -> dict[int, bool]:
+    """Return the pairs that are separated, by place, and whether the first is the better."""
+    p: dict[int, float] = {}
+    for place, (one, other, metric) in enumerate(pairs):
+        first, second = one.mean(metric.key), other.mean(metric.key)
+        assert first is not None
+        assert second is not None
+        if min(first.n, second.n) < FEWEST_TESTED:
+            continue
+        if not may_tie(one, other, metric, LEVEL / len(pairs)):
+            p[place] = 0.0  # apart by more than any error of the difference allows: not read
+            continue
+        difference = reader.averages.paired(metric.key, one.cell.id, other.cell.id)
+        if difference is not None and difference.tested and difference.p is not None:
+            p[place] = difference.p
+    return {place: _beats(*pairs[place]) for place in sorted(holm_separated(p, len(pairs)))}
+
+
+def _beats(one: CellView, other: CellView, metric: Metric) -> bool:
+    first, second = one.mean(metric.key), other.mean(metric.key)
+    assert first is not None
+    assert second is not None
+    return metric.is_better(first.value, second.value)

@@ -593,17 +593,3 @@ class PaperCellPayload(TypedDict, closed=True):
     paper: Share
     difference: float
     within_interval: bool | None
-
-
-class PaperComparisonPayload(TypedDict, closed=True):
-    """camtui compare RUN --paper --json."""
-
-    schema_version: Literal[1]
-    run: RunPayload
-    differs_in: Annotated[
-        list[Literal["weights", "protocol", "number of images"]],
-        Field(description="what is not the paper's"),
-    ]
-    deviations: list[str]
-    open_choices: list[str]
-    cells: list[PaperCellPayload]

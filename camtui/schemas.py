@@ -16,6 +16,7 @@ from camtui.judging import Judgement
 
 if TYPE_CHECKING:
     from camtui.compare import Comparison
+    from camtui.paper import ClaimHere
     from camtui.ranks import ProtocolRun, Ranking
     from camtui.status import RunStatus
 
@@ -37,6 +38,21 @@ class JudgementsPayload(TypedDict, closed=True):
     backbones: list[Judgement]
 
 
+class PaperComparisonPayload(TypedDict, closed=True):
+    """camtui compare RUN --paper --json."""
+
+    schema_version: Literal[1]
+    run: payloads.RunPayload
+    differs_in: Annotated[
+        list[Literal["weights", "protocol", "number of images"]],
+        Field(description="what is not the paper's"),
+    ]
+    deviations: list[str]
+    open_choices: list[str]
+    cells: list[payloads.PaperCellPayload]
+    claims: list[ClaimHere]
+
+
 class RanksPayload(TypedDict, closed=True):
     """camtui ranks RUN RUN --json."""
 
@@ -52,7 +68,7 @@ PAYLOADS: dict[str, Any] = {
     "cell": payloads.CellPayload,
     "check": payloads.CheckPayload,
     "compare": ComparisonsPayload,
-    "compare-paper": payloads.PaperComparisonPayload,
+    "compare-paper": PaperComparisonPayload,
     "doctor": payloads.MachinePayload,
     "doctor-run": payloads.RunCheckPayload,
     "dry-run": payloads.DryRunPayload,
@@ -82,6 +98,7 @@ PAYLOADS: dict[str, Any] = {
 
 _RECORDS = {
     "compare": ("camtui.compare:Comparison",),
+    "compare-paper": ("camtui.paper:ClaimHere",),
     "ranks": ("camtui.ranks:ProtocolRun", "camtui.ranks:Ranking"),
     "status": ("camtui.status:RunStatus",),
 }

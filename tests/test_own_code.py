@@ -341,7 +341,7 @@ rm photos --yes"""
 """Every command that reads a run, as it reads this one; ``rm`` comes last."""
 
 NAMES_CODE = {"run", "resume", "retry"}
-OF_NO_RUN = {"check", "new", "bench", "synth"}
+OF_NO_RUN = {"check", "new", "bench", "synth", "reproduce"}
 """They look at what is typed and at nothing else."""
 
 

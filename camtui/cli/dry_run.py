@@ -120,7 +120,9 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     check_target(plan, manifest)
     look = _forecast(request, plan, before, len(manifest.images))
     work = _work(request, plan, before, len(manifest.images), look)
-    seconds = _seconds(request, plan, work)
+    known = _known_timings(request, plan)
+    workers = len(request.settings.devices)
+    seconds = _seconds(work, known, workers)
     absent = missing_weights(plan, stored)
     if as_json:
         _print_json(request, plan, manifest, work, look, seconds, absent)
@@ -151,8 +153,16 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
             f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} "
             f"forwards an image, {_to_do(one)}"
         )
+    if len(plan.backbones) > 1:
+        for name in dict.fromkeys(one.stage.backbone_name for one in work):
+            of_it = [one for one in work if one.stage.backbone_name == name]
+            price = _seconds(of_it, known, workers)
+            print(
+                f"network   {name}: {count(_forwards(of_it))} forwards"
+                f"{f', about {duration(price)}' if price is not None else ''}"
+            )
     print(f"forwards  {count(_forwards(work))}")
-    print(f"time      {_time(seconds, len(request.settings.devices))}")
+    print(f"time      {_time(seconds, workers)}")
     for line in manifest.remark_lines():
         print_message(line)
     print_message("nothing was started (--dry-run)")
@@ -201,14 +211,18 @@ def _to_do(one: Remaining) -> str:
     )
 
 
-def _seconds(request: RunRequest, plan: RunPlan, work: Sequence[Remaining]) -> float | None:
-    """Return the expected time by what was measured on this machine; ``None`` where nothing was."""
+def _known_timings(request: RunRequest, plan: RunPlan) -> list[StageTiming]:
+    """Return what was timed on this machine; nothing with Ray, whose nodes are others."""
     settings = request.settings
     if settings.ray is not None:
-        return None
-    known = timings(plan, request.db, cuda=on_cuda(settings.devices))
+        return []
+    return timings(plan, request.db, cuda=on_cuda(settings.devices))
+
+
+def _seconds(work: Sequence[Remaining], known: Sequence[StageTiming], workers: int) -> float | None:
+    """Return the expected time by what was measured here; ``None`` where nothing was."""
     seconds = expected_seconds(work, known)
-    return None if seconds is None else seconds / len(settings.devices)
+    return None if seconds is None else seconds / workers
 
 
 def _labels(plan: RunPlan, manifest: Manifest) -> str:

@@ -192,7 +192,7 @@ def _tied(ordered: Sequence[CellView], metric: Metric, paired: Paired) -> set[st
         view
         for view in rivals
         if _value(view, metric) != _value(best, metric)
-        and _may_tie(best, view, metric, LEVEL / len(rivals))
+        and may_tie(best, view, metric, LEVEL / len(rivals))
     ]
     apart = sum(_value(view, metric) != _value(best, metric) for view in rivals) - len(near)
     found = {view.cell.method: paired(metric.key, best.cell.id, view.cell.id) for view in near}
@@ -210,7 +210,7 @@ def _value(view: CellView, metric: Metric) -> float:
     return mean.value
 
 
-def _may_tie(best: CellView, view: CellView, metric: Metric, level: float) -> bool:
+def may_tie(best: CellView, view: CellView, metric: Metric, level: float) -> bool:
     """Return whether the test may not separate two at that level, by their own errors."""
     first, second = best.mean(metric.key), view.mean(metric.key)
     assert first is not None

@@ -12,7 +12,7 @@ import pytest
 
 from camtui.cli.commands.compare import paper_table
 from camtui.compare import compare_runs
-from camtui.paper import AgainstPaper, compare_with_paper, table1, table2
+from camtui.paper import AgainstPaper, ClaimHere, compare_with_paper, table1, table2
 from evaluator.errors import Mismatch, NotFound
 from evaluator.metrics import all_metrics
 from evaluator.statistics import Mean, harmonic_adcc
@@ -394,3 +394,55 @@ def test_weights_that_were_loaded_under_the_default_name_are_looked_at(tmp_path:
         found = compare_with_paper(reader)
     assert found.other_weights == (("vgg16", "IMAGENET1K_V2"),)
     assert found.differs_in == ("weights", "number of images")
+
+
+def test_the_claims_of_the_text_in_the_papers_own_table(usual: RunReader) -> None:
+    """By hand: on ResNet-101 Score-CAM, on ResNeXt-101 it and Grad-CAM++ increase more than
+    Fake-CAM; Grad-CAM++ has the better deletion on VGG-16, Smooth Grad-CAM++ on ResNet-101, and on
+    ResNeXt-101 the better insertion.
+    """
+    printed = {one.text: (one.printed, one.pairs) for one in compare_with_paper(usual).claims}
+    assert list(printed.values()) == [
+        (47, 50),
+        (25, 25),
+        (92, 95),
+        (13, 13),
+        (6, 6),
+        (18, 18),
+        (18, 18),
+        (18, 18),
+    ]
+
+
+def claims(path: Path, **settings: object) -> dict[str, ClaimHere]:
+    make_run(path, backbones=["vgg16"], **settings)  # type: ignore[arg-type]  # keyword bag of a test
+    with RunReader(path) as reader:
+        return {one.text: one for one in compare_with_paper(reader).claims}
+
+
+def test_a_claim_holds_where_the_paired_test_separates_its_pairs(tmp_path: Path) -> None:
+    found = claims(tmp_path / "a.db", methods=["fakecam", "gradcam", "gradcampp"], images=200)
+    fake = found["ADCC puts every true method before Fake-CAM"]
+    assert (fake.verdict, fake.holds, fake.unmeasured) == ("yes", 2, 23)
+    with RunReader(tmp_path / "a.db") as reader:
+        cells = {cell.method: cell.id for cell in reader.cells()}
+        drops = reader.averages.paired("average_drop", cells["gradcam"], cells["gradcampp"])
+    assert drops is not None
+    assert drops.value > 0
+    higher = found["Grad-CAM's maps have higher drops"]
+    assert (higher.verdict, higher.holds, higher.against) == ("yes", 1, ())
+    assert found["Grad-CAM has the best ADCC on the ResNeXts"].verdict == "not measured"
+
+
+def test_a_claim_that_is_certainly_wrong_names_the_pair(tmp_path: Path) -> None:
+    """In the rows of this seeded run Grad-CAM++ increases the confidence more often."""
+    found = claims(tmp_path / "a.db", methods=["fakecam", "gradcampp"], images=200)
+    fake = found["Fake-CAM beats every true method in average drop and average increase"]
+    assert (fake.verdict, fake.holds, fake.fails) == ("in part", 1, 1)
+    assert fake.against == ("vgg16: gradcampp beats fakecam in average_increase",)
+
+
+def test_a_few_images_decide_no_claim(tmp_path: Path) -> None:
+    found = claims(tmp_path / "a.db", methods=["fakecam", "gradcam"], images=9)
+    fake = found["ADCC puts every true method before Fake-CAM"]
+    assert (fake.verdict, fake.undecided) == ("not certain", 1)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from camtui.compare import ComparedCell, Comparison
     from camtui.format import Table
     from camtui.paper import AgainstPaper, PaperComparison
-    from camtui.payloads import PaperCellPayload, PaperComparisonPayload
-    from camtui.schemas import ComparisonsPayload
+    from camtui.payloads import PaperCellPayload
+    from camtui.schemas import ComparisonsPayload, PaperComparisonPayload
     from evaluator.metrics.base import Metric
     from evaluator.store.reader import RunReader
 
@@ -155,6 +155,45 @@ def paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table
     )
 
 
+def claims_table(found: PaperComparison) -> Table:
+    """Return the claims of the paper's text, and which of them hold in the run."""
+    columns = (
+        TableColumn("verdict", "holds", "Holds", numeric=False),
+        TableColumn("claim", "claim", "Claim", numeric=False),
+        *(
+            TableColumn(key, key, key.capitalize())
+            for key in ("for", "against", "undecided", "unmeasured", "printed")
+        ),
+    )
+    rows = tuple(
+        TableRow(
+            (
+                Entry(one.verdict),
+                Entry(one.text),
+                *map(Entry, map(count, (one.holds, one.fails, one.undecided, one.unmeasured))),
+                Entry(f"{one.printed}/{one.pairs}"),
+            )
+        )
+        for one in found.claims
+    )
+    notes = [
+        "pairs of methods, on all networks: for and against by the paired t test, 5 % over a "
+        "claim's pairs (Holm); printed: how many hold in the paper's own Table 2",
+        *(f"against: {text}" for one in found.claims for text in one.against),
+    ]
+    return Table("What the paper claims, here", columns, (Block("", rows),), tuple(notes))
+
+
+def print_with_paper(reader: RunReader, metrics: list[Metric], *, digits: int) -> None:
+    """Print a run beside the paper's Table 2, then the claims of its text."""
+    from camtui.paper import compare_with_paper
+
+    found = compare_with_paper(reader, metrics)
+    _print_table(paper_table(reader, found, digits))
+    print()
+    _print_table(claims_table(found))
+
+
 app = command_app()
 
 
@@ -211,7 +250,10 @@ def compare(
                 "camtui compare RUN --paper",
             )
         reader = open_run(runs[0])
-        _with_paper(reader, _metrics(metric), digits=digits, as_json=as_json)
+        if as_json:
+            print_json(paper_payload(reader, _metrics(metric)))
+        else:
+            print_with_paper(reader, _metrics(metric), digits=digits)
     elif "paper" in runs[1:] and not run_path("paper").exists():
         raise NotFound(
             "no run 'paper'; the paper's tables are an option",
@@ -292,22 +334,19 @@ def _fail_on_drop(comparisons: list[Comparison], limit: float | None) -> None:
     raise typer.Exit(ThresholdPassed.exit_code)
 
 
-def _with_paper(reader: RunReader, metrics: list[Metric], *, digits: int, as_json: bool) -> None:
-    """Print a run beside the paper's Table 2."""
+def paper_payload(reader: RunReader, metrics: list[Metric]) -> PaperComparisonPayload:
+    """Return a run beside the paper's Table 2 as programs read it."""
     from camtui.export import SCHEMA_VERSION
     from camtui.export.records import run_record
     from camtui.paper import compare_with_paper
 
     found = compare_with_paper(reader, metrics)
-    if as_json:
-        payload: PaperComparisonPayload = {
-            "schema_version": SCHEMA_VERSION,
-            "run": run_record(reader),
-            "differs_in": list(found.differs_in),
-            "deviations": list(found.deviations),
-            "open_choices": list(found.open_choices),
-            "cells": [paper_record(row) for row in found.rows],
-        }
-        print_json(payload)
-    else:
-        _print_table(paper_table(reader, found, digits))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": run_record(reader),
+        "differs_in": list(found.differs_in),
+        "deviations": list(found.deviations),
+        "open_choices": list(found.open_choices),
+        "cells": [paper_record(row) for row in found.rows],
+        "claims": list(found.claims),
+    }

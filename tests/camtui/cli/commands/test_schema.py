@@ -18,7 +18,7 @@ from tests.camtui.judging.runs import judged_run, ordered
 from tests.evaluator.execution.support import make_data
 from tests.synthetic import make_run
 
-RUNS = {"run", "resume", "retry"}
+RUNS = {"run", "resume", "retry", "reproduce"}
 """They print a hand-off, a status and, with --dry-run, a plan: see below."""
 
 PRINTED = {
