@@ -10,7 +10,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -64,6 +64,13 @@ DEMO_PHOTOGRAPHS = (
 """The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not
 ImageNet's subject).
 """
+
+
+ListProgress = Callable[[int, float], None]
+"""Called while a folder is listed: images so far, and the share of it that has been read."""
+
+_EVERY = 256
+"""Images between two such calls."""
 
 
 class SkippedFolder(NamedTuple):
@@ -175,12 +182,15 @@ def demo_root() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
+def planned_images(
+    plan: RunPlan, stored: Listing | None = None, progress: ListProgress | None = None
+) -> Manifest:
     """The manifest of the data that a plan names.
 
     Args:
         plan: the whole of it.
         stored: how the images of the run that is there were found; ``None`` for a new run.
+        progress: called every few hundred images.
 
     Raises:
         UsageError, Mismatch: as ``find_images`` does; or there are too few images for the plan's
@@ -194,6 +204,7 @@ def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
         labels=labels,
         demo=plan.demo,
         stored=stored,
+        progress=progress,
     )
     if plan.rule:
         enough_to_look(len(manifest.images))
@@ -208,6 +219,7 @@ def find_images(
     labels: Path | None = None,
     demo: bool = False,
     stored: Listing | None = None,
+    progress: ListProgress | None = None,
 ) -> Manifest:
     """The manifest of a folder of class folders, or of a flat folder.
 
@@ -221,6 +233,7 @@ def find_images(
         labels: csv with columns image, label (an ImageNet id or a class index), for flat folders.
         demo: only the photographs among scikit-image's files.
         stored: of the run that is there.
+        progress: called every few hundred images.
 
     Raises:
         UsageError: no such folder, no images in it, or labels that cannot be used.
@@ -235,8 +248,11 @@ def find_images(
     for extensions in (EXTENSIONS, ARRAYS):
         skipped_folders.clear()
         others.clear()
-        for path, size, is_hidden, is_linked in _walk(root, skipped_folders, others, extensions):
+        walk = _walk(root, skipped_folders, others, extensions)
+        for number, (path, size, is_hidden, is_linked, share) in enumerate(walk, 1):
             (hidden if is_hidden else linked if is_linked else found).append((path, size))
+            if progress and number % _EVERY == 0:
+                progress(number, share)
         if found or hidden or linked:
             break
     if demo:
@@ -396,7 +412,7 @@ def _walk(
     skipped_folders: list[SkippedFolder],
     others: Counter[bytes],
     extensions: tuple[bytes, ...],
-) -> Iterator[tuple[bytes, int, bool, bool]]:
+) -> Iterator[tuple[bytes, int, bool, bool, float]]:
     """Every entry that is named like an image; one that cannot be read becomes a failure later.
 
     Folders that cannot be looked into, and links to folders that are not followed (``distrust``;
@@ -404,25 +420,27 @@ def _walk(
     not read are counted in ``others``.
 
     Yields:
-        Path below the root, size, whether it is hidden or in a hidden folder, and whether it is
-        behind a link to a folder.
+        Path below the root, size, whether it is hidden or in a hidden folder, whether it is
+        behind a link to a folder, and the share of the folders so far that has been read.
     """
     base = os.fsencode(root)
-    pending = [(b"", False, False)]
+    pending, read = [(b"", False, False)], -1
     followed: list[bytes] = []
     while pending:
         folder, hidden_folder, linked = pending.pop()
+        read += 1
         try:
             entries = sorted(os.scandir(os.path.join(base, folder)), key=lambda entry: entry.name)
         except OSError as error:
             if not hidden_folder:
                 skipped_folders.append(SkippedFolder(folder, error.strerror or str(error)))
             continue
-        for entry in entries:
+        for place, entry in enumerate(entries):
             path = os.path.join(folder, entry.name)
             hidden = hidden_folder or is_hidden(entry.name)
             if entry.name.lower().endswith(extensions):
-                yield path, _size(entry), hidden, linked
+                share = (read + place / len(entries)) / (read + 1 + len(pending))
+                yield path, _size(entry), hidden, linked, share
             elif entry.is_dir(follow_symlinks=False):
                 pending.append((path, hidden, linked))
             elif not hidden and (end := os.path.splitext(entry.name)[1].lower()) in OTHER_PICTURES:
