@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from threading import Thread
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from evaluator.errors import CamtuiError, RunFailed
 from evaluator.execution.request import RunRequest
@@ -46,8 +47,15 @@ class ChildEnded(Exception):
         return f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
 
 
+def _too_long(_seconds: float) -> None:
+    raise TimeoutError
+
+
 def ask(
-    module: str, request: dict[str, Any], seconds: float | None = None
+    module: str,
+    request: dict[str, Any],
+    seconds: float | None = None,
+    waiting: Callable[[float], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Start ``python -m MODULE`` with a request at once; yield its answers as they come.
 
@@ -55,6 +63,7 @@ def ask(
         module: ends in ``evaluator.child.serve``.
         request: what JSON can hold.
         seconds: that all of its answers may take, ``None`` for any time.
+        waiting: called every ``seconds`` instead of an end; what it raises ends the process.
 
     Raises:
         CamtuiError: the one that the process has raised.
@@ -72,7 +81,7 @@ def ask(
     assert process.stdin is not None
     with suppress(BrokenPipeError), process.stdin as stream:
         stream.write(json.dumps(request).encode())
-    return _answers(process, said, seconds)
+    return _answers(process, said, seconds, waiting or _too_long)
 
 
 def ask_once(module: str, request: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
@@ -81,12 +90,15 @@ def ask_once(module: str, request: dict[str, Any], seconds: float | None = None)
 
 
 def _answers(
-    process: subprocess.Popen[bytes], said: IO[bytes], seconds: float | None
+    process: subprocess.Popen[bytes],
+    said: IO[bytes],
+    seconds: float | None,
+    waiting: Callable[[float], None],
 ) -> Iterator[dict[str, Any]]:
     assert process.stdout is not None
     answered = False
     try:
-        for line in _lines(process.stdout.fileno(), seconds, _too_long):
+        for line in _lines(process.stdout.fileno(), seconds, waiting):
             answer: dict[str, Any] = json.loads(line)
             if "error" in answer and set(answer) == {"error"}:
                 raise CamtuiError.from_dict(answer["error"])
@@ -131,10 +143,6 @@ def _lines(
         yield from whole
 
 
-def _too_long(_seconds: float) -> None:
-    raise TimeoutError
-
-
 def _last_line(said: IO[bytes]) -> str:
     said.seek(0)
     lines = said.read().decode("utf-8", "replace").strip().splitlines()
@@ -143,6 +151,12 @@ def _last_line(said: IO[bytes]) -> str:
 
 WAITING_SECONDS = 5.0
 """Seconds between two signs of life while a run is waited for."""
+
+STEPS = ("images", "weights", "worker", "network")
+"""What is done before a run is under way, in order; weights are fetched where they are missing."""
+
+LOOK_SECONDS = 0.1
+"""Seconds between two looks at whether whoever starts a run still waits for it."""
 
 _CANCEL_SECONDS = 5.0
 """Seconds that a driver may take to give up before its run has begun."""
@@ -166,10 +180,30 @@ class LaunchedRun:
     remarks: tuple[str, ...] = ()
 
 
+class Step(NamedTuple):
+    """What is being done before a run is under way.
+
+    Attributes:
+        step: one of ``STEPS``.
+        text: about it, in words.
+        share: of it that is done, 0 to 1.
+    """
+
+    step: str
+    text: str
+    share: float = 0.0
+
+
+class Left(Exception):
+    """Whoever has started a run waits no longer; the run begins all the same."""
+
+
 def launch(
     request: RunRequest,
     found: Callable[[list[str]], None] | None = None,
     waiting: Callable[[float], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
+    every: float = WAITING_SECONDS,
 ) -> LaunchedRun:
     """Start the driver of a request, detached, and wait until its run is under way.
 
@@ -177,10 +211,13 @@ def launch(
         request: its plan, where it has one, is validated.
         found: called with what is to be said of the images, a line each, once they are found.
         waiting: called every few seconds with the seconds waited so far.
+        progress: called with what is being done.
+        every: seconds between two calls of ``waiting``.
 
     Raises:
         CamtuiError: the run has not begun, and no process is left.
         KeyboardInterrupt: Ctrl-C while waiting; no process is left then either.
+        Left: one of the calls has raised it; the driver goes on.
     """
     had_log = os.path.lexists(request.log)
     reading, writing = os.pipe()
@@ -196,14 +233,21 @@ def launch(
         assert driver.stdin is not None
         with suppress(BrokenPipeError), driver.stdin:
             driver.stdin.write(request.to_json().encode())
-        for line in _lines(reading, WAITING_SECONDS, waiting):
+        for line in _lines(reading, every, waiting):
             answer = json.loads(line)
-            if "found" not in answer:
-                break
-            if found:
+            if "progress" in answer and progress:
+                progress(Step(**answer["progress"]))
+            elif "found" in answer and found:
                 found(answer["found"])
+            if not answer.keys() & {"progress", "found"}:
+                break
+    except Left:
+        driver.returncode = 0
+        raise
     except BaseException:
         _cancel(driver)
+        if not had_log and not request.db.exists():
+            request.log.unlink(missing_ok=True)
         raise
     finally:
         os.close(reading)
@@ -220,6 +264,67 @@ def launch(
         answer["labels"],
         tuple(answer["remarks"]),
     )
+
+
+class Start:
+    """A run that is started in a thread while a screen says what is being done.
+
+    Attributes:
+        request: what is started.
+        steps: the latest of each step that was begun, in order; ``since``: when it was begun, on
+            the monotonic clock.
+        lines: what is to be said of the images and of the networks.
+        outcome: the run, or why there is none; ``None`` while it is being started.
+    """
+
+    def __init__(self, request: RunRequest, work: Callable[[Start], LaunchedRun]) -> None:
+        """Nothing is started yet.
+
+        Args:
+            request: what is started.
+            work: starts it, in a thread; it calls ``tell`` and ``look`` again and again.
+        """
+        self.request = request
+        self.steps: dict[str, Step] = {}
+        self.lines: list[str] = []
+        self.since: dict[str, float] = {}
+        self.outcome: LaunchedRun | BaseException | None = None
+        self._work = work
+        self._asked: type[BaseException] | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.outcome = self._work(self)
+        except BaseException as error:
+            self.outcome = error
+
+    def tell(self, step: Step) -> None:
+        """Take note of what is being done."""
+        self.since.setdefault(step.step, time.monotonic())
+        self.steps[step.step] = step
+        self.look()
+
+    def look(self, _seconds: float = 0.0) -> None:
+        """Raise what ``leave`` or ``cancel`` has asked for."""
+        if self._asked is not None:
+            raise self._asked
+
+    def leave(self) -> None:
+        """Wait no longer; the run begins all the same. Returns when its driver is on its own."""
+        self._ask(Left)
+
+    def cancel(self) -> None:
+        """Give the run up. Returns when nothing is left of it, unless it is under way already."""
+        self._ask(KeyboardInterrupt)
+
+    def _ask(self, for_what: type[BaseException]) -> None:
+        self._asked = self._asked or for_what
+        self._thread.join()
 
 
 def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -40,6 +40,13 @@ DEMO_PHOTOGRAPHS = (
 """The photographs inside scikit-image's wheel (its drawings, textures and microscope slides are not
 ImageNet's subject).
 """
+
+
+ListProgress = Callable[[int, float], None]
+"""Called while a folder is listed: images so far, and the share of it that has been read."""
+
+_EVERY = 256
+"""Images between two such calls."""
 
 
 class SkippedFolder(NamedTuple):
@@ -153,12 +160,15 @@ def demo_root() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
+def planned_images(
+    plan: RunPlan, stored: Listing | None = None, progress: ListProgress | None = None
+) -> Manifest:
     """The manifest of the data that a plan names.
 
     Args:
         plan: the whole of it.
         stored: how the images of the run that is there were found; ``None`` for a new run.
+        progress: called every few hundred images.
 
     Raises:
         UsageError, Mismatch: as ``find_images`` does; or there are too few images for the plan's
@@ -172,6 +182,7 @@ def planned_images(plan: RunPlan, stored: Listing | None = None) -> Manifest:
         labels=labels,
         demo=plan.demo,
         stored=stored,
+        progress=progress,
     )
     if plan.rule:
         enough_to_look(len(manifest.images))
@@ -186,6 +197,7 @@ def find_images(
     labels: Path | None = None,
     demo: bool = False,
     stored: Listing | None = None,
+    progress: ListProgress | None = None,
 ) -> Manifest:
     """The manifest of a folder of class folders, or of a flat folder.
 
@@ -199,6 +211,7 @@ def find_images(
         labels: csv with columns image, label (an ImageNet id or a class index), for flat folders.
         demo: only the photographs among scikit-image's files.
         stored: of the run that is there.
+        progress: called every few hundred images.
 
     Raises:
         UsageError: no such folder, no images in it, or labels that cannot be used.
@@ -212,7 +225,9 @@ def find_images(
     sorts: dict[str, tuple[_Found, _Found, _Found]] = {
         kind: ([], [], []) for kind in ("image", "array")
     }
-    for entry in source.entries():
+    for number, entry in enumerate(source.entries(), 1):
+        if progress and number % _EVERY == 0:
+            progress(number, entry.share)
         if entry.kind == "folder":
             skipped_folders.append(SkippedFolder(entry.path, entry.why))
         elif entry.kind == "other":

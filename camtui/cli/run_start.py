@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,13 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from camtui.cli.command import run_command
-from camtui.cli.console import confirm, has_screen, print_json, print_message, stdout_console
+from camtui.cli.console import (
+    confirm,
+    has_screen,
+    is_unicode,
+    print_json,
+    print_message,
+    stdout_console,
+)
 from camtui.cli.options import OutputOptions
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeSettings
 from camtui.format.numbers import count, duration
-from camtui.launch import ChildEnded, ask_once
+from camtui.launch import (
+    LOOK_SECONDS,
+    ChildEnded,
+    LaunchedRun,
+    Left,
+    Start,
+    Step,
+    ask,
+    launch,
+    logind_warning,
+)
 from camtui.planning import known_run
 from camtui.runs import reference, remember, sizes_file
 from evaluator.backbones import DEFAULT_WEIGHTS, family_of, local_weights
@@ -29,7 +47,6 @@ from evaluator.plan import RunPlan
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.launch import LaunchedRun
     from camtui.payloads import HandoffPayload
 
 
@@ -46,8 +63,12 @@ def missing_weights(plan: RunPlan, stored: StoredRun | None) -> list[str]:
     return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
 
 
-def fetch_weights(keys: list[str]) -> None:
+def fetch_weights(keys: list[str], look: Callable[[float], None] | None = None) -> None:
     """Bring published weights to this machine, each checked against its network.
+
+    Args:
+        keys: of the backbones.
+        look: called again and again; what it raises ends the fetching.
 
     Raises:
         CamtuiError: they cannot be fetched, or do not fit.
@@ -55,7 +76,8 @@ def fetch_weights(keys: list[str]) -> None:
     if not keys:
         return
     try:
-        ask_once("evaluator.measuring.machine", {"asked": "weights", "backbones": keys})
+        asked = {"asked": "weights", "backbones": keys}
+        list(ask("evaluator.measuring.machine", asked, look and LOOK_SECONDS, look))
     except ChildEnded as end:
         why = f"the weights of {', '.join(keys)} cannot be looked for: {printable(end.said, 200)}"
         raise RunFailed(why, "this machine, in words: camtui doctor") from end
@@ -145,29 +167,33 @@ def stored_request(
     return request, stored
 
 
-def start_run(
-    ctx: typer.Context, request: RunRequest, stored: StoredRun | None, output: OutputOptions
-) -> None:
+def start_run(request: RunRequest, stored: StoredRun | None, output: OutputOptions) -> None:
     """Start the driver of a request, and show its run as was asked for.
 
     Ends with the run's exit code.
 
     Args:
-        ctx: of the command.
         request: to start.
         stored: the run that is there already.
         output: how it is shown.
     """
     if output.foreground and output.detach:
         raise UsageError("--foreground and --detach exclude each other", "leave one of them out")
+    plain = output.foreground or output.detach or output.no_watch or output.json
+    if not plain and has_screen():
+        raise typer.Exit(_in_dashboard(request, stored, quiet=output.quiet))
     say = sys.stderr.isatty() and not output.quiet
     preparing = f"preparing {request.run_reference}:"
     if say:
         print_message(f"{preparing} looking for the images")
-    _fetch_missing_weights(request, stored, preparing if say else "")
+
+    def tell(step: Step) -> None:
+        if say and step.step == "weights":
+            print_message(f"{preparing} {step.text}")
+
+    _fetch_missing_weights(request, stored, tell)
     if output.foreground:
         raise typer.Exit(_in_foreground(request, as_json=output.json))
-    from camtui.launch import launch, logind_warning
 
     def found(remarks: list[str]) -> None:
         _remember_folders(request)
@@ -185,10 +211,56 @@ def start_run(
             print_message(line)
     if output.detach:
         _say_detached(handoff, as_json=output.json)
-    elif not output.no_watch and not output.json and has_screen():
-        run_command(ctx, "watch", str(request.db))
     else:
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
+
+
+def _in_dashboard(request: RunRequest, stored: StoredRun | None, *, quiet: bool) -> int:
+    """Start a run while the dashboard says what is being done, then show it there.
+
+    Returns:
+        The exit code of a run that was watched, or left.
+
+    Raises:
+        CamtuiError: the run has not begun.
+        KeyboardInterrupt: it was given up before it had begun.
+    """
+    start = Start(request, partial(_begin, stored))
+    start.begin()  # before anything else is imported
+    try:
+        from camtui.tui.app import Dashboard
+        from camtui.tui.theme import Settings
+
+        dashboard = Dashboard(None, Settings(ascii=not is_unicode(sys.stderr)), start)
+        code = dashboard.run()
+    except KeyboardInterrupt:  # before the terminal was the dashboard's
+        start.cancel()
+        raise
+    finally:
+        start.leave()
+    for line in () if quiet else start.lines:
+        print_message(line)
+    if isinstance(start.outcome, BaseException) and not isinstance(start.outcome, Left):
+        raise start.outcome
+    if dashboard.exit_message:
+        print_message(dashboard.exit_message)
+    return code or 0
+
+
+def _begin(stored: StoredRun | None, start: Start) -> LaunchedRun:
+    """Start a run whose start is shown on a screen."""
+    request = start.request
+
+    def found(remarks: list[str]) -> None:
+        _remember_folders(request)
+        warning = logind_warning()
+        start.lines += [*remarks, *([f"warning: {warning}"] if warning else [])]
+
+    with suppress(Left):  # the worker fetches them then
+        _fetch_missing_weights(request, stored, start.tell, start.look)
+    run = launch(request, found, start.look, start.tell, every=LOOK_SECONDS)
+    start.lines += filter(None, (run.labels, *run.remarks))
+    return run
 
 
 def _remember_folders(request: RunRequest) -> None:
@@ -208,13 +280,19 @@ def _print_waiting(request: RunRequest, seconds: float) -> None:
     )
 
 
-def _fetch_missing_weights(request: RunRequest, stored: StoredRun | None, preparing: str) -> None:
+def _fetch_missing_weights(
+    request: RunRequest,
+    stored: StoredRun | None,
+    tell: Callable[[Step], None],
+    look: Callable[[float], None] | None = None,
+) -> None:
     """Fetch missing weights before the run is touched; on Ray each node looks for itself.
 
     Args:
         request: refused first if its images, labels or truth are.
         stored: the run that is there already.
-        preparing: begins what is said; empty to say nothing.
+        tell: called with what is being done.
+        look: as of ``fetch_weights``.
     """
     plan, settings = request.plan, request.settings
     if plan is None or settings.ray is not None or settings.session != DEFAULT_SESSION:
@@ -222,10 +300,12 @@ def _fetch_missing_weights(request: RunRequest, stored: StoredRun | None, prepar
     if keys := missing_weights(plan, stored):
         from evaluator.execution.driver import look_at_data
 
-        look_at_data(request, plan, stored)
-        if preparing:
-            print_message(f"{preparing} fetching the weights of {', '.join(keys)}")
-        fetch_weights(keys)
+        def listed(images: int, share: float) -> None:
+            tell(Step("images", f"{count(images)} images so far", share))
+
+        look_at_data(request, plan, stored, listed)
+        tell(Step("weights", f"fetching the weights of {', '.join(keys)}"))
+        fetch_weights(keys, look)
 
 
 def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
@@ -238,7 +318,7 @@ def _in_foreground(request: RunRequest, *, as_json: bool) -> int:
             problem.append(CamtuiError.from_dict(line["error"]))
         elif "found" in line:
             _remember_folders(request)
-        elif as_json:
+        elif as_json and "progress" not in line:
             print_json({key: value for key, value in line.items() if key != "remarks"})
 
     code = carry_out(request, announce)

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 
     from textual.notifications import SeverityLevel
 
+    from camtui.launch import Start
     from camtui.tui.screens.cell import OpenImage
     from camtui.tui.screens.runs import CompareRuns, OpenRun
+    from camtui.tui.screens.start import StartOver
 
 
 ENDED_BY = 128
@@ -198,6 +200,7 @@ class Dashboard(App[int]):
 
     Attributes:
         connection: to the run that is open; ``None`` while the first is waited for.
+        start: of the run that is being started; ``None`` where there is none, or it has begun.
         exit_message: to be printed once the terminal is plain again.
     """
 
@@ -248,8 +251,10 @@ class Dashboard(App[int]):
         Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="fg brings it back"),
     ]
 
-    def __init__(self, path: Path | None, settings: Settings = DEFAULTS) -> None:
-        """Open a run, or the first screen where there is none.
+    def __init__(
+        self, path: Path | None, settings: Settings = DEFAULTS, start: Start | None = None
+    ) -> None:
+        """Open a run, or the first screen where there is none, or where one is being started.
 
         Raises:
             CamtuiError: it cannot be read.
@@ -258,6 +263,7 @@ class Dashboard(App[int]):
         super().__init__(TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.settings = settings
         self.connection = RunConnection(path) if path else None
+        self.start = start
         for name in THEMES:
             self.register_theme(textual_theme(name))
         self.theme = "ansi-dark" if self.no_color else "okabe-dark"
@@ -271,8 +277,12 @@ class Dashboard(App[int]):
 
         That is the grid and what ``--cell`` and ``--image`` ask for, or the screen without a run.
         """
-        if self.connection is None:
-            from camtui.tui.screens.help import WelcomeScreen
+        if self.start is not None:
+            from camtui.tui.screens.start import StartingScreen
+
+            await self.push_screen(StartingScreen(self.start))
+        elif self.connection is None:
+            from camtui.tui.screens.start import WelcomeScreen
 
             await self.push_screen(WelcomeScreen())
         else:
@@ -313,6 +323,8 @@ class Dashboard(App[int]):
     async def poll(self) -> None:
         """Read what is new of the run, and show it; without a run, open the first that appears."""
         connection = self.connection
+        if self.start is not None:
+            return
         if connection is None:
             with suppress(CamtuiError):  # one that is just being made is tried again
                 self.connection = RunConnection(find_run())
@@ -333,6 +345,22 @@ class Dashboard(App[int]):
             self._show()
         elif isinstance(self.screen, RunScreen):
             self.screen.tick()
+
+    async def on_start_over(self, _: StartOver) -> None:
+        """Show the run that has begun; leave where it has not."""
+        start, self.start = self.start, None
+        if start is None:
+            return
+        if isinstance(start.outcome, BaseException):
+            self.exit(1)
+            return
+        try:
+            self.connection = RunConnection(start.request.db)
+        except CamtuiError as error:  # its file is gone already
+            self.exit_message = error.message
+            self.exit(error.exit_code)
+            return
+        await self.switch_screen(GridScreen(self.connection, self.settings))
 
     def _show(self) -> None:
         """Show the displayed snapshot on the screen in front."""
@@ -482,6 +510,10 @@ class Dashboard(App[int]):
         return not self._unavailable_reason(action)
 
     def _unavailable_reason(self, action: str) -> str:
+        if self.start is not None and action == "stop":
+            return ""
+        if self.start is not None and action == "quit":
+            return "q detaches: the run begins all the same"
         return unavailable_reason(action, self.latest, readonly=self.settings.readonly)
 
     def on_key(self, event: Key) -> None:
@@ -497,8 +529,14 @@ class Dashboard(App[int]):
                 self.notify(reason)
 
     def action_stop(self) -> None:
-        """Ask, then stop the run."""
-        self._perform("stop")
+        """Ask, then stop the run; one that is being started is given up."""
+        if self.start is None:
+            self._perform("stop")
+            return
+        from camtui.tui.screens.start import StartingScreen
+
+        if isinstance(self.screen, StartingScreen):
+            self.screen.ask_to_give_up()
 
     def action_resume(self) -> None:
         """Ask, then resume the run."""
@@ -550,7 +588,10 @@ class Dashboard(App[int]):
     def action_detach(self) -> None:
         """Leave; the run goes on."""
         connection = self.connection
-        if connection is not None and connection.latest.status.live:
+        if self.start is not None:
+            name, run = printable(self.start.request.name), reference(self.start.request.db)
+            self.exit_message = f"detached; {name} is being started. Back to it: camtui watch {run}"
+        elif connection is not None and connection.latest.status.live:
             name, run = printable(connection.latest.info.name), reference(connection.path)
             self.exit_message = f"detached; {name} continues. Back to it: camtui watch {run}"
         self.exit(0)

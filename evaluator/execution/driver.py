@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import select
 import sqlite3
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +41,7 @@ from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest, StoredRun, stored_run
 from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
-from evaluator.images import Manifest, planned_images, with_images_of
+from evaluator.images import ListProgress, Manifest, planned_images, with_images_of
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
 from evaluator.records import LoadedBackbone, RunState, WorkerState
@@ -71,22 +73,31 @@ class Data(NamedTuple):
     remarks: list[str]
 
 
+_LISTING_SECONDS = 0.2
+"""Seconds between two lines on how far the listing of the images is."""
+
 _DATA = "data"
 """The key of the folder's hash among the run's versions, where the user has accepted changes."""
 
 
-def look_at_data(request: RunRequest, plan: RunPlan, stored: StoredRun | None) -> Data:
+def look_at_data(
+    request: RunRequest,
+    plan: RunPlan,
+    stored: StoredRun | None,
+    progress: ListProgress | None = None,
+) -> Data:
     """Find the images and the truth that a plan names.
 
     Args:
         request: names the run's file, and says whether changes of the data are accepted.
         plan: the whole of it.
         stored: the run that is there already.
+        progress: as of ``images.find_images``.
 
     Raises:
         UsageError, Mismatch: there are no images, or no labels or truth where the plan needs them.
     """
-    manifest = planned_images(plan, stored.listing if stored else None)
+    manifest = planned_images(plan, stored.listing if stored else None, progress)
     if stored and manifest.sha256 != stored.listing.sha256:
         manifest = _with_stored_images(request, plan, stored, manifest)
     truths = planned_truth(plan)
@@ -243,6 +254,7 @@ class DriverSession:
         self._announce = announce
         self._stop = stop
         self._watchdog: Watchdog | None = None
+        self._listing_said = 0.0
         self.began = False
 
     def drive(self, writer: RunWriter, stack: ExitStack) -> Ending:
@@ -253,7 +265,9 @@ class DriverSession:
         """
         before = None if self._new_file else stored_run(self._request.db)
         plan = planned(self._request, before)
-        manifest, truths, remarks = look_at_data(self._request, plan, before)
+        data = look_at_data(self._request, plan, before, self._listing)
+        manifest, truths, remarks = data
+        self._progress("images", f"{counted(len(manifest.images), 'image')} listed and hashed", 1.0)
         self._announce({"found": remarks if self._request.plan else []})
         _store(writer, self._request, plan, before, manifest, truths)
         try:
@@ -262,6 +276,15 @@ class DriverSession:
             if not self._new_file and not self.began:
                 writer.withdraw()
             raise
+
+    def _progress(self, step: str, text: str, share: float = 0.0) -> None:
+        """Say what is being done before the run is under way."""
+        self._announce({"progress": {"step": step, "text": text, "share": share}})
+
+    def _listing(self, images: int, share: float) -> None:
+        if time.monotonic() >= self._listing_said + _LISTING_SECONDS:
+            self._listing_said = time.monotonic()
+            self._progress("images", f"{counted(images, 'image')} so far", share)
 
     def _drive(
         self,
@@ -314,6 +337,7 @@ class DriverSession:
             executor=executor,
             stop=self._stop,
             hand_off=hand_off,
+            progress=self._progress,
             run_reference=request.run_reference,
         )
         ending = self._run(loop, journal)
@@ -499,7 +523,9 @@ def carry_out(request: RunRequest, announce: Announce) -> int:
         request: what to do.
         announce: called with ``{"found": […]}``, what is to be said of the images, a line each;
             then with the hand-off: ``{"pid", "name", "db", "log", "labels", "remarks"}``, or
-            ``{"error": {…}}``.
+            ``{"error": {…}}``. Before the hand-off also, again and again, with
+            ``{"progress": {"step", "text", "share"}}``: what is being done, ``images``, ``worker``
+            or ``network``, in words, and the share of it that is done.
     """
     os.umask(0o077)
     stop = StopRequest()
@@ -569,12 +595,21 @@ class HandoffPipe:
         os.set_inheritable(descriptor, False)
 
     def __call__(self, line: dict[str, Any]) -> None:
-        """Write the line; any is dropped that follows the hand-off, or where nobody listens."""
+        """Write the line; any is dropped that follows the hand-off.
+
+        Where nobody listens the reason why the run has not begun goes to the log; progress is
+        dropped where nobody reads it as fast as it comes.
+        """
         if self._descriptor is None:
             return
-        with suppress(BrokenPipeError):
+        if "progress" in line and not select.select([], [self._descriptor], [], 0)[1]:
+            return
+        try:
             os.write(self._descriptor, json.dumps(line).encode() + b"\n")
-        if "found" not in line:
+        except BrokenPipeError:
+            if "error" in line:
+                LOGGER.error(f"the run has not begun: {printable(line['error']['message'])}")
+        if not line.keys() & {"found", "progress"}:
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -185,6 +185,7 @@ class Loop:
         stop: StopRequest,
         hand_off: Callable[[], None],
         run_reference: str,
+        progress: Callable[[str, str], None] = lambda _step, _text: None,
     ) -> None:
         """Nothing is started yet.
 
@@ -198,6 +199,8 @@ class Loop:
             stop: what signals ask for.
             hand_off: called once, when a backbone is loaded or nothing is to do.
             run_reference: names the run in hints.
+            progress: called before the hand-off with what is being done, ``worker`` or ``network``,
+                and words about it.
         """
         cuda = any(device.startswith("cuda") for device in settings.devices)
         stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=cuda)
@@ -207,6 +210,8 @@ class Loop:
         self._executor = executor
         self._stop = stop
         self._hand_off = hand_off
+        self._before_hand_off = progress
+        self._backbones = [spec.name for spec in plan.backbones]
         self._logs_hint = f"camtui logs {run_reference}"
         self._schedule = Schedule(reader, stages, images, in_rounds=plan.rule is not None)
         self._early_end = EarlyEnd(
@@ -267,6 +272,8 @@ class Loop:
             self._begin()
             self._failures.check_values()
             return
+        devices = ", ".join(dict.fromkeys(one.device for one in self._executor.workers()))
+        self._tell("worker", f"starting on {devices}")
         self._executor.start()
         while not self._is_over():
             if not self._blind:
@@ -369,7 +376,15 @@ class Loop:
             case Figures():
                 pass  # the executor remembers them; the next heartbeat writes them
 
+    def _tell(self, step: str, text: str) -> None:
+        if not self._handed_off:
+            self._before_hand_off(step, text)
+
     def _ready(self, event: Ready) -> None:
+        position = self._schedule.needed_backbone(self._registration.loaded)
+        if event.position is None and position is not None:
+            network = self._backbones[position]
+            self._tell("network", f"{network}: loading its weights, trying it on an image")
         if self._registration.register(event):
             self._failures.count_pairs()
             if not self._handed_off:
@@ -424,6 +439,7 @@ class Loop:
 
     def _worker_lost(self, event: WorkerLost) -> None:
         self._journal.event("warning", f"worker {event.worker} restarted ({event.reason})")
+        self._tell("worker", f"starting again ({event.reason})")
         for unit in filter(None, map(self._schedule.finish, event.units)):
             if unit.id != event.running:
                 self._retry(unit)

@@ -51,6 +51,7 @@ class Entry(NamedTuple):
             looked into, with the reason in ``why``.
         hidden: whether it is a hidden or system file, or in such a folder.
         linked: whether it is behind a link to a folder.
+        share: of the source that has been listed by then, 0 to 1; 0 where that is not known.
     """
 
     path: bytes
@@ -60,6 +61,7 @@ class Entry(NamedTuple):
     hidden: bool = False
     linked: bool = False
     why: str = ""
+    share: float = 0.0
 
 
 class Source(Protocol):

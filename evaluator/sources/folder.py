@@ -53,22 +53,24 @@ class Folder:
         """
         root = self._root
         base = os.fsencode(root)
-        pending = [(b"", False, False)]
+        pending, read = [(b"", False, False)], -1
         followed: list[bytes] = []
         while pending:
             folder, hidden_folder, linked = pending.pop()
+            read += 1
             try:
                 found = sorted(os.scandir(os.path.join(base, folder)), key=lambda one: one.name)
             except OSError as error:
                 if not hidden_folder:
                     yield Entry(folder, 0, kind="folder", why=error.strerror or str(error))
                 continue
-            for entry in found:
+            for place, entry in enumerate(found):
                 path = os.path.join(folder, entry.name)
                 hidden = hidden_folder or is_hidden(entry.name)
                 kind = kind_of(entry.name)
                 if kind == "image":
-                    yield Entry(path, _size(entry), "", kind, hidden, linked)
+                    share = (read + place / len(found)) / (read + 1 + len(pending))
+                    yield Entry(path, _size(entry), "", kind, hidden, linked, share=share)
                 elif entry.is_dir(follow_symlinks=False):
                     pending.append((path, hidden, linked))
                 elif kind == "array":

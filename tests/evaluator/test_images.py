@@ -347,3 +347,15 @@ def test_the_demo_s_photographs() -> None:
     assert {"astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"} <= {
         os.fsdecode(image.path) for image in found.images
     }
+
+
+def test_a_listing_says_how_far_it_is(tmp_path: Path) -> None:
+    for folder in range(4):
+        (tmp_path / f"class{folder}").mkdir()
+        for number in range(200):
+            (tmp_path / f"class{folder}" / f"{number}.jpg").touch()
+    told: list[tuple[int, float]] = []
+    find_images(tmp_path, seed=0, progress=lambda *far: told.append(far))
+    assert [images for images, _ in told] == [256, 512, 768]
+    assert [share for _, share in told] == pytest.approx([0.41, 0.63, 0.97], abs=0.1)
+    assert sorted(told) == told

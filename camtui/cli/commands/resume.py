@@ -25,7 +25,6 @@ app = command_app()
 @app.command(cls=Command)
 @grouped
 def resume(
-    ctx: typer.Context,
     compute: ComputeOptions,
     output: OutputOptions,
     run: RunArgument = LAST,
@@ -53,4 +52,4 @@ def resume(
         finish_dropped=everything,
         accept_data_changes=accept_data_changes,
     )
-    start_run(ctx, request, stored, output)
+    start_run(request, stored, output)

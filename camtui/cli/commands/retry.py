@@ -23,7 +23,6 @@ app = command_app()
 @app.command(cls=Command)
 @grouped
 def retry(
-    ctx: typer.Context,
     compute: ComputeOptions,
     output: OutputOptions,
     run: RunArgument = LAST,
@@ -51,4 +50,4 @@ def retry(
         retry_failed=failed,
         accept_data_changes=accept_data_changes,
     )
-    start_run(ctx, request, stored, output)
+    start_run(request, stored, output)

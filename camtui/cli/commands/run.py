@@ -33,7 +33,6 @@ app = command_app()
 @app.command(cls=Command)
 @grouped
 def run(
-    ctx: typer.Context,
     typed: PlanOptions,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The images, as --data names them.")
@@ -130,7 +129,7 @@ def run(
         _print_changes(typed, plan, before, path)
         for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
             print_message(f"{reference(path)} goes on as it was begun: {choice}")
-    start_run(ctx, replace(request, plan=plan), stored, output)
+    start_run(replace(request, plan=plan), stored, output)
 
 
 def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:

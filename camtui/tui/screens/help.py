@@ -8,11 +8,11 @@ from textwrap import wrap
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 
 from camtui.format import Field, TableColumn
 from camtui.tui.theme import DEFAULTS
-from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.fields import Line
 from camtui.tui.widgets.keybar import KeyBar, keys_by_word
 from camtui.tui.widgets.table import LineTable
 
@@ -188,35 +188,3 @@ def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Lin
         Line((*key, place), (head, Field(part)))
         for place, (head, part) in enumerate(zip(heads, parts, strict=True))
     ]
-
-
-_WORDS: tuple[tuple[str, str], ...] = (
-    ("", ""),
-    ("   camtui", "strong"),
-    ("", ""),
-    ("   There is no run yet. Two commands to begin with:", ""),
-    ("", ""),
-    ("     camtui run --demo", "key"),
-    (
-        "       a few photographs, one small network, the methods of the paper's Table 2; minutes",
-        "dim",
-    ),
-    ("", ""),
-    ("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key"),
-    ("       your images: class folders, or a flat folder", "dim"),
-    ("", ""),
-    ("   This screen opens the run as soon as there is one.", "dim"),
-)
-
-
-class WelcomeScreen(Screen[None]):
-    """The screen of a new user."""
-
-    def compose(self) -> ComposeResult:
-        """Compose the words and the keys."""
-        yield TextLines(id="first")
-        yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Show the words."""
-        self.query_one("#first", TextLines).show([[Field(*line)] for line in _WORDS])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.camtui.tui.support import SIZES, opened
+from tests.camtui.tui.support import SIZES, DashboardTester, opened
 
 FOLDER = Path(__file__).parent / "snapshots"
 SCREENS = {
@@ -49,8 +49,13 @@ async def test_screen(
         if screen == "cell":
             await tester.until(lambda: "0" in tester.part("convergence"))
         await tester.pilot.pause(0.6)
-        await tester.settle()
-        found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
+        await compared(tester, screen, size)
+
+
+async def compared(tester: DashboardTester, screen: str, size: str) -> None:
+    """Compare what is shown with the picture of that name, or write it."""
+    await tester.settle()
+    found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
     file = FOLDER / "{}-{}x{}.svg".format(screen, *SIZES[size])
     if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)

@@ -154,9 +154,8 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
 ) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(closed), "load_seconds": 2}))
     terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
-    terminal.until(
-        lambda text: "preparing pictures: starting its driver and loading the first network" in text
-    )
+    terminal.until(lambda text: "◌ STARTING" in text and "12 images listed and hashed" in text)
+    terminal.until(lambda text: "resnet50: loading its weights" in text)
     terminal.until(lambda text: "● RUNNING" in text and "q detach (run continues)" in text)
     driver = driver_of()
     assert driver is not None
@@ -170,6 +169,21 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
         "\n", ""
     )
     assert driver_of() == driver, "its units are in flight still, and nobody waited for them"
+
+
+def test_a_run_that_cannot_begin_ends_in_plain_text_and_leaves_nothing(
+    pane: Callable[..., Pane], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = {"load_seconds": 1, "unavailable": ["resnet50"]}
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps(knobs))
+    terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
+    terminal.until(lambda text: "◌ STARTING" in text)
+    text = terminal.until(lambda text: "LEFT" in text)
+    assert "error:" in text
+    assert "resnet50" in text
+    assert "LEFT 0" not in text
+    assert "STARTING" not in text, "the terminal is as it was"
+    assert not (home / "runs" / "pictures.db").exists()
 
 
 def test_watchers_that_are_killed_change_nothing(

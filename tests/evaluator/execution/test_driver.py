@@ -22,7 +22,7 @@ from PIL import Image
 
 from camtui.format.cells import cell_views
 from camtui.format.notes import run_notes
-from camtui.launch import launch
+from camtui.launch import Step, launch
 from evaluator.backbones import BackboneSpec
 from evaluator.errors import (
     BackboneUnavailable,
@@ -58,6 +58,18 @@ from tests.evaluator.store.test_withdrawal import temporary_tables
 Knobs = Callable[..., None]
 
 TWO = (BackboneSpec("resnet50"), BackboneSpec("vgg16"))
+
+
+def test_a_start_says_what_is_being_done(new_run: NewRun) -> None:
+    told: list[Step] = []
+    run = new_run(20)
+    launch(run.request(), progress=told.append)
+    assert run.wait().state == "complete"
+    assert told == [
+        Step("images", "20 images listed and hashed", 1.0),
+        Step("worker", "starting on cpu"),
+        Step("network", "resnet50: loading its weights, trying it on an image"),
+    ]
 
 
 def test_a_run_computes_everything_once_and_leaves_no_process(
