@@ -22,6 +22,8 @@ SCREENS = {
     "log": ("5",),
     "help": ("question_mark",),
 }
+PICTURES = {"gallery": ("3", "A")}
+PICTURE_SIZES = [(80, 24), (140, 40), (200, 55)]
 
 
 def normalised(svg: str) -> str:
@@ -51,7 +53,22 @@ async def test_screen(
         await tester.pilot.pause(0.6)
         await tester.settle()
         found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
-    file = FOLDER / "{}-{}x{}.svg".format(screen, *SIZES[size])
+    compare_with_pinned(found, screen, SIZES[size])
+
+
+@pytest.mark.parametrize("size", PICTURE_SIZES, ids=str)
+@pytest.mark.parametrize("screen", PICTURES)
+async def test_screen_of_pictures(seeded: Path, screen: str, size: tuple[int, int]) -> None:
+    async with opened(Path(os.path.relpath(seeded)), size) as tester:
+        await tester.press(*PICTURES[screen])
+        await tester.pilot.pause(0.3)
+        await tester.settle()
+        found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
+    compare_with_pinned(found, screen, size)
+
+
+def compare_with_pinned(found: str, screen: str, size: tuple[int, int]) -> None:
+    file = FOLDER / "{}-{}x{}.svg".format(screen, *size)
     if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)
         file.write_text(found, "utf-8")
