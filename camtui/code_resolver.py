@@ -22,7 +22,6 @@ from evaluator.errors import CodeNotAllowed, Mismatch, RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, installed
-from evaluator.sources.folder import is_written_by_others
 from evaluator.store.files import temporary_beside
 from evaluator.text import printable
 from evaluator.user_code import changed, sources_of

@@ -5,11 +5,12 @@ Blocking: called from threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from camtui.format import SIGNS, Field, metric_header, percent
+from camtui.format import SIGNS, Field, percent
 from camtui.pictures import (
     COLOUR_MAPS,
     DEFAULT_LOOK,
@@ -170,14 +171,16 @@ class ImageData:
         record: of the image, as the run's file has it.
         panels: its pixels, its map, the object's place.
         problem: why there are no pixels.
-        others: every method of the backbone with its row on this image, once all methods are shown.
+        others: this image under every method of the backbone, once all methods are shown.
+        equal: method → the first one with the same map by construction, itself where it is that.
         truth_problem: why the object's place is not known.
     """
 
     record: ImageRecord
     panels: Panels
     problem: str
-    others: tuple[tuple[Cell, Row | None], ...] = ()
+    others: tuple[ImageRecord, ...] = ()
+    equal: Mapping[str, str] = field(default_factory=dict)
     truth_problem: str = ""
 
 
@@ -197,16 +200,6 @@ class DisplayOptions:
     truth: bool = True
 
 
-def gallery_items(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
-    """Make the pictures of a view, or of all methods, from left to right.
-
-    With all methods each has its value of the metric below it.
-    """
-    if options.all_methods:
-        return _every_method(image_data, options, metric)
-    return [gallery_item(image_data, kind, options) for kind in VIEWS[options.view]]
-
-
 def gallery_item(image_data: ImageData, kind: PictureKind, options: DisplayOptions) -> GalleryItem:
     """Draw one picture; an overlay is the map alone where the image cannot be read."""
     panels, look = image_data.panels, options.look
@@ -223,43 +216,52 @@ def gallery_item(image_data: ImageData, kind: PictureKind, options: DisplayOptio
     )
 
 
-def _every_method(image_data: ImageData, options: DisplayOptions, metric: str) -> list[GalleryItem]:
+class MethodTile(NamedTuple):
+    """A tile of all methods: its record, ``None`` of the input, and its picture."""
+
+    record: ImageRecord | None
+    item: GalleryItem
+
+
+def method_tiles(image_data: ImageData, options: DisplayOptions, metric: str) -> list[MethodTile]:
     """Draw the input and every method's overlay, the best first, controls last.
 
-    All have one colour scale: 0 and 1 have the same colours everywhere.
+    Methods whose maps are one by construction are one tile. All have one colour scale: 0 and 1 have
+    the same colours everywhere.
     """
-    record, known = image_data.record, known_metrics()[metric]
+    known = known_metrics()[metric]
     panels = image_data.panels if options.truth else replace(image_data.panels, inside=None)
-    shown = [GalleryItem("input", panels.image, image_data.problem, " ")]
-    values = {
-        cell.id: record.value(metric) if cell.id == record.cell.id else getattr(row, metric, None)
-        for cell, row in image_data.others
-    }
+    shown = [MethodTile(None, GalleryItem("input", panels.image, image_data.problem))]
     ranked = [
         value
-        for cell, _ in image_data.others
-        if (value := values[cell.id]) is not None and not is_control(cell.method)
+        for record in image_data.others
+        if (value := record.value(metric)) is not None and not is_control(record.cell.method)
     ]
     leading = max(ranked, key=lambda value: known.sign * value, default=None)
 
-    def place(other: tuple[Cell, Row | None]) -> tuple[bool, bool, float]:
-        value = values[other[0].id]
-        return is_control(other[0].method), value is None, -known.sign * (value or 0.0)
+    def place(record: ImageRecord) -> tuple[bool, bool, float]:
+        value = record.value(metric)
+        return is_control(record.cell.method), value is None, -known.sign * (value or 0.0)
 
-    for cell, row in sorted(image_data.others, key=place):
-        value = values[cell.id]
-        best = value is not None and value == leading and not is_control(cell.method)
-        theirs = replace(panels, saliency=saliency_map(cell.method, row, record.loaded))
-        shown.append(
-            GalleryItem(
-                printable(cell.method),
-                theirs.view("overlay", options.look),
-                "not evaluated",
-                f"{metric_header(known)} {percent(value)}{SIGNS['best'] if best else ''}",
-                chosen=cell.id == record.cell.id,
-                best=best,
-            )
+    equal = image_data.equal
+    for record in sorted(image_data.others, key=place):
+        method = record.cell.method
+        if equal.get(method, method) != method:
+            continue
+        value, control = record.value(metric), is_control(method)
+        best = value is not None and value == leading and not control
+        theirs = replace(panels, saliency=saliency_map(method, record.row, record.loaded))
+        same = [printable(other) for other, first in equal.items() if first == method != other]
+        item = GalleryItem(
+            printable(method),
+            theirs.view("overlay", options.look),
+            record.failure or "no map is stored for this image",
+            f"{percent(value)}{SIGNS['best'] if best else ''}",
+            best=best,
+            details=tuple(same),
+            dim=control,
         )
+        shown.append(MethodTile(record, item))
     return shown
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Center
@@ -36,8 +37,9 @@ from camtui.tui.image_data import (
     ImageData,
     ImageRecord,
     InputImage,
+    MethodTile,
     gallery_item,
-    gallery_items,
+    method_tiles,
     neighbour,
     open_input,
     read_image_record,
@@ -49,10 +51,17 @@ from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import cell_name, class_name, flowed, header
 from camtui.tui.theme import Settings, remember
 from camtui.tui.widgets.fields import TextLines
-from camtui.tui.widgets.gallery import Gallery, GalleryItem, arrange
+from camtui.tui.widgets.gallery import (
+    Gallery,
+    GalleryItem,
+    TileChosen,
+    TileOpened,
+    Tiles,
+    arrange,
+)
 from camtui.tui.widgets.keybar import KeyBar
 from evaluator.catalog import ROW_METRICS, known_metrics
-from evaluator.records import Cell, Measurement, Preprocessing, Row
+from evaluator.records import Cell, Measurement, Preprocessing
 from evaluator.store.reader import RankedImage
 from evaluator.text import printable
 
@@ -73,6 +82,18 @@ def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> lis
     ]
     room = width - sum(len(field.text) for field in head) - 3
     return [*head, Field(f"  {printable(record.image.path, max(12, room))}", "dim")]
+
+
+def classes_in_short(record: ImageRecord) -> list[Field]:
+    """Return ``label``, or ``label → predicted``; why there is no row where that failed."""
+    if record.row is None:
+        return [Field(record.failure, "warn")]
+    names = record.loaded.classes if record.loaded else ()
+    label, predicted = (
+        class_name(names, index) for index in (record.image.label, record.row.predicted)
+    )
+    same = record.image.label == record.row.predicted
+    return [Field(label if same else f"{label} → {predicted}", "" if same else "warn")]
 
 
 def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]]:
@@ -215,6 +236,8 @@ class ImageScreen(RunScreen):
         self.image_data: ImageData | None = None
         self.options = DisplayOptions()
         self.curves = False
+        self._tiles: list[MethodTile] = []
+        self._on_tile = ""
         self._inputs: dict[tuple[int, Preprocessing], InputImage] = {}
         self._plan: RunPlan | None = None
 
@@ -222,6 +245,7 @@ class ImageScreen(RunScreen):
         """Compose the place in the order, the pictures, the curves, the values."""
         yield TextLines(id="where")
         yield Gallery(self._settings, id="gallery")
+        yield Tiles(self._settings, id="tiles")
         yield TextLines(id="curves")
         yield TextLines(id="facts")
 
@@ -260,15 +284,18 @@ class ImageScreen(RunScreen):
         if record is None:
             return
         input_image = await self._input(record)
-        others: list[tuple[Cell, Row | None]] | None = []
+        others: list[ImageRecord] | None = []
+        views = [
+            view
+            for view in self.snapshot.views.values()
+            if view.cell.backbone == cell.backbone and view.cell.applicable
+        ]
         if self.options.all_methods:
-            cells = [
-                one
-                for one in self.snapshot.cells
-                if one.backbone == cell.backbone and one.applicable
-            ]
             others = await self.ask(
-                lambda reader: [(one, reader.rows.get(one.id, number)) for one in cells]
+                lambda reader: [
+                    read_image_record(reader, view.cell, number, metric, worst=worst)
+                    for view in views
+                ]
             )
         self.image_id = number
         truth = await self._object(record)
@@ -279,7 +306,12 @@ class ImageScreen(RunScreen):
             inside=truth.pixels,
         )
         self.image_data = ImageData(
-            record, panels, input_image.problem, tuple(others or ()), truth.problem
+            record,
+            panels,
+            input_image.problem,
+            tuple(others or ()),
+            {view.cell.method: view.twin or view.cell.method for view in views},
+            truth.problem,
         )
         self._draw()
 
@@ -315,6 +347,11 @@ class ImageScreen(RunScreen):
     # -- what is shown
     # ----------------------------------------------------------------------------------------------
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Set words and curves anew for another size."""
+        super().on_resize(event)
+        self.call_after_refresh(self._draw)
+
     def snapshot_shown(self, snapshot: Snapshot) -> None:
         """Read an image that was still to come again; a finished row does not change."""
         if self.image_data is not None and self.image_data.record.row is None:
@@ -327,6 +364,16 @@ class ImageScreen(RunScreen):
         image_data = self.image_data
         if image_data is None or not self.is_mounted:
             return
+        tiles = self.options.all_methods and self._settings.images != "off"
+        self.query_one("#gallery", Gallery).display = not tiles
+        self.query_one("#tiles", Tiles).display = tiles
+        if tiles:
+            self._draw_tiles(image_data)
+        else:
+            self._draw_one(image_data)
+        self.refresh_bindings()
+
+    def _draw_one(self, image_data: ImageData) -> None:
         width = self.app.size.width
         self.put("where", [where_line(image_data.record, self.metric, self.worst, width)])
         facts = fact_lines(image_data.record, self.metric, width)
@@ -343,17 +390,55 @@ class ImageScreen(RunScreen):
         panel.display = bool(image_data.record.curves) and wanted
         rows = max(CURVE_ROWS, min(16, spare))
         panel.show(curve_lines(image_data.record, width, rows) if panel.display else [])
-        self.refresh_bindings()
 
-    def _pictures(self, image_data: ImageData) -> tuple[list[GalleryItem], int | None]:
+    def _pictures(self, image_data: ImageData) -> tuple[list[GalleryItem], int]:
         """Draw the pictures; the map, over the image where that is shown, is the largest."""
         if self._settings.images == "off":
             note = "start without --images off to see them"
-            return [GalleryItem("pictures are off", None, note)], None
+            return [GalleryItem("pictures are off", None, note)], 0
         shown = VIEWS[self.options.view]
         largest = shown.index("overlay" if "overlay" in shown else "cam")
-        items = gallery_items(image_data, self.options, self.metric)
-        return items, None if self.options.all_methods else largest
+        return [gallery_item(image_data, kind, self.options) for kind in shown], largest
+
+    def _draw_tiles(self, image_data: ImageData) -> None:
+        """Draw every method, the cursor where it was, at first on the method that was opened."""
+        self._tiles = method_tiles(image_data, self.options, self.metric)
+        wanted = image_data.equal.get(self._on_tile, self._on_tile)
+        names = [tile.record.cell.method if tile.record else "" for tile in self._tiles]
+        tiles = self.query_one("#tiles", Tiles)
+        place = names.index(wanted) if wanted in names else 0
+        tiles.show([tile.item for tile in self._tiles], place)
+        if self.focused is not tiles:
+            self.call_after_refresh(tiles.focus)
+        self.query_one("#curves", TextLines).display = False
+        self._show_tile(place)
+
+    def _show_tile(self, place: int) -> None:
+        """Describe the tile under the cursor."""
+        if self.image_data is None:
+            return
+        record = self._tiles[place].record
+        self._on_tile = record.cell.method if record else ""
+        width, tiles = self.app.size.width, self.query_one("#tiles", Tiles)
+        of_image = record or self.image_data.record
+        self.put("where", [where_line(of_image, self.metric, self.worst, width)])
+        pages = f", page {tiles.page + 1} of {tiles.pages}" if tiles.pages > 1 else ""
+        order = f" {place + 1} of {len(self._tiles)} by {header(self.metric)}{pages}"
+        equal = self._tiles[place].item.details
+        if equal and not tiles.details_shown:
+            order += f" = {', '.join(equal)}"
+        self.put("facts", [[Field(f"{order}   ", "accent"), *classes_in_short(of_image)]])
+
+    def on_tile_chosen(self, message: TileChosen) -> None:
+        """Describe the tile under the cursor."""
+        if message.place < len(self._tiles):
+            self._show_tile(message.place)
+
+    def on_tile_opened(self, message: TileOpened) -> None:
+        """Show the image under the method of the tile."""
+        record = self._tiles[message.place].record
+        self.cell_id = record.cell.id if record else self.cell_id
+        self.action_all()
 
     # -- keys
     # ----------------------------------------------------------------------------------------------
@@ -394,8 +479,17 @@ class ImageScreen(RunScreen):
 
     def action_all(self) -> None:
         """Show all methods beside each other, or this one again."""
+        cell = self._cell()
+        self._on_tile = cell.method if cell else ""
         self.options = replace(self.options, all_methods=not self.options.all_methods)
         self._open(self.image_id)
+
+    def action_up(self) -> None:
+        """Leave all methods for the one that was opened; then this screen."""
+        if self.options.all_methods:
+            self.action_all()
+        else:
+            super().action_up()
 
     def action_curves(self) -> None:
         """Show or hide the curves."""

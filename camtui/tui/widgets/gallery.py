@@ -1,14 +1,17 @@
-"""Titled pictures side by side, as large as the room allows, drawn in text."""
+"""Titled pictures side by side, as large as the room allows, or pages of tiles, in text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -30,7 +33,8 @@ class GalleryItem:
         caption: stands below it.
         chosen: whether it is the one that the screen is about.
         best: whether its caption is the best value of those shown.
-        details: how it is drawn, the most important first.
+        details: how it is drawn, the most important first; of a tile, what equals it.
+        dim: whether its caption steps back.
     """
 
     title: str
@@ -40,6 +44,7 @@ class GalleryItem:
     chosen: bool = False
     best: bool = False
     details: tuple[str, ...] = ()
+    dim: bool = False
 
     def heading(self, width: int) -> str:
         """Return the title with the details that fit a width whole; the chosen one is marked."""
@@ -108,25 +113,67 @@ def _rows(count: int, room: Box, extra: int) -> list[Box]:
     ]
 
 
-class Gallery(Widget):
-    """Pictures with titles."""
+TILE = 16
+"""Cells that a tile is wide at least."""
 
-    DEFAULT_CSS = "Gallery { height: 1fr; }"
+
+def tile_pages(
+    words: Callable[[int], Sequence[int]], width: int, height: int
+) -> list[dict[int, Box]]:
+    """Place tiles on pages, as large as they can be on one, else on as few as their least takes.
+
+    Args:
+        words: width of a tile → how many lines stand below each picture.
+
+    Returns:
+        For every page the place in ``words`` → the picture's box, its words below it.
+    """
+    room = width - 2
+    pages: list[dict[int, Box]] = []
+    for side in range(min(room, 2 * height) // 2 * 2, 1, -2):
+        if pages and side < TILE:
+            break
+        below = words(side)
+        if side // 2 + max(below, default=0) > height:
+            continue
+        found = _paged(below, room, height, side)
+        if len(found) < len(pages) or not pages:
+            pages = found
+        if len(found) == 1:
+            break
+    return pages
+
+
+def _paged(words: Sequence[int], room: int, height: int, side: int) -> list[dict[int, Box]]:
+    columns = max(1, (room + _GAP) // (side + _GAP))
+    pages: list[dict[int, Box]] = []
+    y = height
+    for first in range(0, len(words), columns):
+        row = range(first, min(first + columns, len(words)))
+        tall = side // 2 + max(words[place] for place in row)
+        if y + tall > height:
+            pages.append({})
+            y = 0
+        for column, place in enumerate(row):
+            pages[-1][place] = Box(1 + column * (side + _GAP), y, side, side // 2)
+        y += tall
+    return pages
+
+
+class Pictures(Widget):
+    """Lines with pictures in them, drawn when they are first shown in a size."""
 
     def __init__(self, settings: Settings, *, id: str) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._settings = settings
         self._items: Sequence[GalleryItem] = ()
-        self._largest: int | None = None
         self._lines: list[Strip] | None = None
-
-    def show(self, items: Sequence[GalleryItem], largest: int | None = None) -> None:
-        """Show these pictures; ``largest``: which of them is to be as large as there is room."""
-        self._items, self._lines, self._largest = items, None, largest
-        self.refresh()
 
     def on_resize(self) -> None:
         """Draw again in another size."""
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._lines = None
         self.refresh()
 
@@ -150,15 +197,15 @@ class Gallery(Widget):
         return self._lines[y].adjust_cell_length(width, self.rich_style)
 
     def _drawn(self) -> list[Strip]:
-        items, (width, height) = self._items, self.size
-        captions = any(item.caption for item in items)
-        boxes = arrange(len(items), width, height, captions, self._largest)
-        if items and not boxes:
-            return [self._text(" no room for pictures", width, "warn")]
-        lines: list[list[tuple[int, Strip]]] = [[] for _ in range(height)]
-        for item, box in zip(items, boxes, strict=True):
-            for y, strip in enumerate(self._column(item, box, captions=captions), box.y):
-                lines[y].append((box.x, strip))
+        """Draw every line."""
+        raise NotImplementedError
+
+    def _set(self, placed: Sequence[tuple[Box, Sequence[Strip]]]) -> list[Strip]:
+        """Set blocks of lines, each beginning in a box's corner."""
+        lines: list[list[tuple[int, Strip]]] = [[] for _ in range(self.size.height)]
+        for box, block in placed:
+            for line, strip in zip(lines[box.y :], block, strict=False):
+                line.append((box.x, strip))
         return [self._joined(line) for line in lines]
 
     def _joined(self, line: list[tuple[int, Strip]]) -> Strip:
@@ -167,13 +214,6 @@ class Gallery(Widget):
             parts += [Strip.blank(left - x, self.rich_style), strip]
             x = left + strip.cell_length
         return Strip.join(parts)
-
-    def _column(self, item: GalleryItem, box: Box, *, captions: bool) -> list[Strip]:
-        """Draw title, picture and caption of one item, each line as wide as the picture."""
-        width = box.width
-        title = self._text(item.heading(width), width, "accent" if item.chosen else "dim")
-        caption = self._text(item.caption, width, "best" if item.best else "")
-        return [title, *self._picture(item, box), *([caption] if captions else [])]
 
     def _picture(self, item: GalleryItem, box: Box) -> list[Strip]:
         if item.picture is None:
@@ -201,10 +241,212 @@ class Gallery(Widget):
         return Strip([segment]).adjust_cell_length(width, self.rich_style)
 
 
+class Gallery(Pictures):
+    """Pictures with titles."""
+
+    DEFAULT_CSS = "Gallery { height: 1fr; }"
+
+    _largest: int | None = None
+
+    def show(self, items: Sequence[GalleryItem], largest: int | None = None) -> None:
+        """Show these pictures; ``largest``: which of them is to be as large as there is room."""
+        self._items, self._largest = items, largest
+        self._redraw()
+
+    def _drawn(self) -> list[Strip]:
+        items, (width, height) = self._items, self.size
+        captions = any(item.caption for item in items)
+        boxes = arrange(len(items), width, height, captions, self._largest)
+        if items and not boxes:
+            return [self._text(" no room for pictures", width, "warn")]
+        return self._set(
+            [
+                (box, self._column(item, box, captions=captions))
+                for item, box in zip(items, boxes, strict=True)
+            ]
+        )
+
+    def _column(self, item: GalleryItem, box: Box, *, captions: bool) -> list[Strip]:
+        """Draw title, picture and caption of one item, each line as wide as the picture."""
+        width = box.width
+        title = self._text(item.heading(width), width, "accent" if item.chosen else "dim")
+        caption = self._text(item.caption, width, "best" if item.best else "")
+        return [title, *self._picture(item, box), *([caption] if captions else [])]
+
+
+@dataclass
+class TileChosen(Message):
+    """The cursor stands on another tile, or its page has changed."""
+
+    place: int
+
+
+@dataclass
+class TileOpened(Message):
+    """A tile was opened by Enter or a second click."""
+
+    place: int
+
+
+class Tiles(Pictures, can_focus=True):
+    """Pictures of one size on as many pages as it takes, one of them under the cursor.
+
+    Below each stand its title and caption whole, and its details after ``=``.
+
+    Attributes:
+        cursor: place of the tile under the cursor.
+        details_shown: whether there is room for the details.
+    """
+
+    DEFAULT_CSS = "Tiles { height: 1fr; }"
+    BINDINGS = [
+        Binding("left,h", "move(-1)", "choose", key_display="←→↑↓"),
+        Binding("right,l", "move(1)", "choose", key_display="←→↑↓"),
+        Binding("up,k", "move_row(-1)", "choose", key_display="←→↑↓"),
+        Binding("down,j", "move_row(1)", "choose", key_display="←→↑↓"),
+        Binding("pageup", "page(-1)", "page", key_display="PgUp/PgDn"),
+        Binding("pagedown", "page(1)", "page", key_display="PgUp/PgDn"),
+        Binding("home", "go(0)", "first/last", show=False),
+        Binding("end", "go(-1)", "first/last", show=False),
+        Binding("enter", "open", "open"),
+    ]
+
+    def __init__(self, settings: Settings, *, id: str) -> None:  # noqa: A002 - Textual's name
+        super().__init__(settings, id=id)
+        self.cursor = 0
+        self.details_shown = True
+        self._pages: list[dict[int, Box]] = []
+        self._pictures: dict[int, list[Strip]] = {}
+
+    def show(self, items: Sequence[GalleryItem], cursor: int) -> None:
+        """Show these tiles, the cursor on one of them."""
+        self._items, self.cursor = items, cursor
+        self._place()
+
+    def on_resize(self) -> None:
+        """Place the tiles anew, on other pages perhaps."""
+        self._place()
+        self.post_message(TileChosen(self.cursor))
+
+    def _place(self) -> None:
+        for self.details_shown in (True, False):
+            self._pages = tile_pages(
+                lambda width: [len(self._words(item, width)) for item in self._items], *self.size
+            )
+            if self._pages:
+                break
+        self._pictures = {}
+        self._redraw()
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return len(self._pages)
+
+    @property
+    def page(self) -> int:
+        """The page in front, from 0."""
+        return next((at for at, page in enumerate(self._pages) if self.cursor in page), 0)
+
+    def _words(self, item: GalleryItem, width: int) -> list[str]:
+        """Return title, caption and details in lines of a width; one column is the cursor's."""
+        room = width - 1
+        whole = f"{item.title} {item.caption}".strip()
+        lines = [whole]
+        if cell_len(in_words(whole, self.app)) > room:
+            lines = [*_wrapped(item.title, room), *_wrapped(item.caption, room)]
+        shown = item.details if self.details_shown else ()
+        return [*lines, *(_wrapped(f"= {', '.join(shown)}", room) if shown else [])]
+
+    def _drawn(self) -> list[Strip]:
+        if not self._pages:
+            words = " no room for pictures" if self._items else ""
+            return [self._text(words, self.size.width, "warn")]
+        placed: list[tuple[Box, list[Strip]]] = []
+        for place, box in self._pages[self.page].items():
+            item = self._items[place]
+            if place not in self._pictures:
+                self._pictures[place] = self._picture(item, box)
+            on = place == self.cursor
+            role = "best" if item.best else "dim" if item.dim else ""
+            below = [
+                self._text(f"{'▶' if on and not line else ' '}{text}", box.width, role)
+                for line, text in enumerate(self._words(item, box.width))
+            ]
+            placed.append((box, [*self._pictures[place], *below]))
+        return self._set(placed)
+
+    # -- what the user does
+    # ----------------------------------------------------------------------------------------------
+
+    def _go(self, place: int) -> None:
+        place = max(0, min(place, len(self._items) - 1))
+        if place != self.cursor:
+            self.cursor = place
+            self._redraw()
+            self.post_message(TileChosen(place))
+
+    def action_move(self, step: int) -> None:
+        """Move to the next tile, or the one before."""
+        self._go(self.cursor + step)
+
+    def action_move_row(self, step: int) -> None:
+        """Move to the row of tiles below or above, perhaps on another page."""
+        boxes = [(at, box) for at, page in enumerate(self._pages) for box in page.values()]
+        rows = sorted({(at, box.y) for at, box in boxes})
+        if not boxes:
+            return
+        at, here = boxes[self.cursor]
+        row = rows.index((at, here.y)) + step
+        if 0 <= row < len(rows):
+            inside = [place for place, (at, box) in enumerate(boxes) if (at, box.y) == rows[row]]
+            self._go(min(inside, key=lambda place: abs(boxes[place][1].x - here.x)))
+
+    def action_page(self, step: int) -> None:
+        """Move to the first tile of the next page, or of the one before."""
+        page = self.page + step
+        if 0 <= page < self.pages:
+            self._go(min(self._pages[page]))
+
+    def action_go(self, place: int) -> None:
+        """Move to the first tile, or to the last."""
+        self._go(place % max(1, len(self._items)))
+
+    def action_open(self) -> None:
+        """Open the tile under the cursor."""
+        if self._items:
+            self.post_message(TileOpened(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the tile under the mouse; open it at a second click."""
+        for place, box in self._pages[self.page].items() if self._pages else ():
+            tall = box.height + len(self._words(self._items[place], box.width))
+            if box.x <= event.x < box.x + box.width and box.y <= event.y < box.y + tall:
+                self._go(place)
+                if event.chain > 1:
+                    self.action_open()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Show the next page."""
+        event.stop()
+        self.action_page(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Show the page before."""
+        event.stop()
+        self.action_page(-1)
+
+
 def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text at spaces, and a word that is longer than a line at its width."""
     lines = [""]
     for word in text.split():
         if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > width:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
+        while cell_len(lines[-1]) > width:
+            head = len(chop_cells(lines[-1], max(2, width))[0])
+            if head == len(lines[-1]):
+                break
+            lines[-1:] = [lines[-1][:head], lines[-1][head:]]
     return lines

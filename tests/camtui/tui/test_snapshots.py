@@ -22,6 +22,8 @@ SCREENS = {
     "log": ("5",),
     "help": ("question_mark",),
 }
+PICTURES = {"gallery": ("3", "A")}
+PICTURE_SIZES = [(80, 24), (140, 40), (200, 55)]
 
 
 def normalised(svg: str) -> str:
@@ -49,14 +51,23 @@ async def test_screen(
         if screen == "cell":
             await tester.until(lambda: "0" in tester.part("convergence"))
         await tester.pilot.pause(0.6)
+        await compared(tester, screen, SIZES[size])
+
+
+@pytest.mark.parametrize("size", PICTURE_SIZES, ids=str)
+@pytest.mark.parametrize("screen", PICTURES)
+async def test_screen_of_pictures(seeded: Path, screen: str, size: tuple[int, int]) -> None:
+    async with opened(Path(os.path.relpath(seeded)), size) as tester:
+        await tester.press(*PICTURES[screen])
+        await tester.pilot.pause(0.3)
         await compared(tester, screen, size)
 
 
-async def compared(tester: DashboardTester, screen: str, size: str) -> None:
+async def compared(tester: DashboardTester, screen: str, size: tuple[int, int]) -> None:
     """Compare what is shown with the picture of that name, or write it."""
     await tester.settle()
     found = normalised(tester.app.export_screenshot(title=f"camtui {screen}"))
-    file = FOLDER / "{}-{}x{}.svg".format(screen, *SIZES[size])
+    file = FOLDER / "{}-{}x{}.svg".format(screen, *size)
     if os.environ.get("CAMTUI_SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)
         file.write_text(found, "utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import MouseScrollDown
 
 from camtui import pictures as object_module
 from camtui.pictures import Look
@@ -16,7 +17,7 @@ from camtui.tui.image_data import VIEWS, read_image_record
 from camtui.tui.image_text import QUADRANTS
 from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen, fact_lines, where_line
 from camtui.tui.theme import Images
-from camtui.tui.widgets.gallery import Gallery, arrange
+from camtui.tui.widgets.gallery import Gallery, Tiles, arrange
 from evaluator.store.reader import RunReader
 from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts
 from tests.synthetic import add_masks, make_run
@@ -107,26 +108,143 @@ async def test_all_four_side_by_side_where_there_is_room(seeded: Path) -> None:
         assert drawn > 2000
 
 
+def tiles(tester: DashboardTester) -> Tiles:
+    return tester.app.screen.query_one(Tiles)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of fifteen methods, of which five have one map, and of two controls."""
+    methods = "gradcam,cam,xgradcam,hirescam,shapleycam,gradcampp,smoothgradcampp,layercam,"
+    methods += "eigencam,finercam,reciprocam,fem,kpcacam,centre,fakecam"
+    path = tmp_path_factory.mktemp("many") / "many.db"
+    backbones = ("resnet18",)
+    return make_run(
+        path,
+        images=8,
+        backbones=backbones,
+        methods=methods.split(","),
+        pictures=True,
+        failures=False,
+    )
+
+
+@asynccontextmanager
+async def opened_tiles(run: Path, *size_and_settings: Any) -> AsyncIterator[DashboardTester]:
+    async with opened_image(run, *size_and_settings) as tester:
+        await tester.press("A")
+        await tester.until(lambda: tiles(tester).has_focus)
+        yield tester
+
+
 @pytest.mark.parametrize("key", ["A", "M"])
 async def test_all_methods_beside_each_other(seeded: Path, key: str) -> None:
     async with opened_image(seeded, SIZES["large"]) as tester:
+        before = image(tester).cell_id
         await tester.press(key)
-        await tester.until(lambda: len(gallery(tester).titles) == 7)
-        assert gallery(tester).titles[0] == "input"
-        assert gallery(tester).titles[-1] == "fakecam"
-        assert gallery(tester).notes == []
-        items = gallery(tester)._items
-        image_data = image(tester).image_data
-        assert image_data is not None
-        assert [item.title for item in items if item.chosen] == [image_data.record.cell.method]
+        await tester.until(lambda: len(tiles(tester).titles) == 7)
+        items = tiles(tester)._items
+        assert [item.title for item in items[:: len(items) - 1]] == ["input", "fakecam"]
+        assert tiles(tester).notes == []
+        assert [item.title for item in items if item.dim] == ["fakecam"]
         best = [item for item in items if item.best]
         assert best
         assert all(item.caption.endswith("*") for item in best)
-        values = [float(item.caption.split()[-1].rstrip("*")) for item in items[1:-1]]
+        values = [float(item.caption.rstrip("*")) for item in items[1:-1]]
         assert values == sorted(values, reverse=True)
         assert items[1].best
         await tester.press(key)
         await tester.until(lambda: len(gallery(tester).titles) == 4)
+        assert image(tester).cell_id == before
+
+
+@pytest.mark.parametrize(
+    ("size", "pages"), [((60, 16), 4), ((80, 24), 3), ((140, 40), 1), ((200, 55), 1)]
+)
+async def test_tiles_are_on_as_many_pages_as_it_takes_and_nothing_is_cut(
+    many: Path, size: tuple[int, int], pages: int
+) -> None:
+    async with opened_tiles(many, size) as tester:
+        shown = tiles(tester)
+        await tester.press("home")
+        seen: list[int] = []
+        for _ in range(shown.pages):
+            page = shown._pages[shown.page]
+            seen += page
+            text = tester.text()
+            for place, box in page.items():
+                item = shown._items[place]
+                assert box.width >= 16
+                words = shown._words(item, box.width)
+                assert all(line in text for line in words)
+                details = item.details if shown.details_shown else ()
+                for wanted in (item.title, item.caption, *details):
+                    assert wanted in "".join(words)
+            assert (f"page {shown.page + 1} of {pages}" in tester.part("facts")) == (pages > 1)
+            await tester.press("pagedown")
+        assert shown.pages == pages
+        assert shown.details_shown == (size != SIZES["small"])
+        assert seen == list(range(12))
+
+
+async def test_methods_with_one_map_by_construction_are_one_tile(many: Path) -> None:
+    async with opened_tiles(many, SIZES["large"]) as tester:
+        equal = {item.title: item.details for item in tiles(tester)._items if item.details}
+        assert equal == {"gradcam": ("cam", "xgradcam", "hirescam", "shapleycam")}
+
+
+async def test_tiles_are_chosen_by_arrows_and_enter_opens_the_method(many: Path) -> None:
+    async with opened_tiles(many) as tester:
+        number = image(tester).image_id
+        await tester.press("home", "right", "down", "left", "up", "right", "l")
+        assert tiles(tester).cursor == 2
+        await tester.press("end", "down", "right")
+        chosen = tiles(tester).cursor
+        assert chosen == len(tiles(tester)._items) - 1
+        assert "▶" in tester.text()
+        assert "fakecam" in tester.part("where")
+        await tester.press("left", "enter")
+        await tester.until(lambda: gallery(tester).display)
+        assert "resnet18 × centre" in tester.part("where")
+        assert image(tester).image_id == number
+        await tester.press("A")
+        await tester.until(lambda: tiles(tester).display)
+        assert tiles(tester).cursor == chosen - 1, "it begins on the method that is open"
+        await tester.press("escape")
+        await tester.until(lambda: gallery(tester).display)
+        assert tester.screen_name() == "ImageScreen"
+
+
+async def test_tiles_are_chosen_and_opened_by_mouse(many: Path) -> None:
+    async with opened_tiles(many) as tester:
+        box = tiles(tester)._pages[0][2]
+        at = (box.x + 3, box.y + box.height)
+        await tester.press("home")
+        await tester.pilot.click(Tiles, offset=at)
+        await tester.settle()
+        assert tiles(tester).cursor == 2
+        assert tiles(tester).display
+        await tester.pilot.click(Tiles, offset=at, times=2)
+        await tester.until(lambda: gallery(tester).display)
+        method = image(tester)._tiles[2].record
+        assert method is not None
+        assert f"× {method.cell.method} " in tester.part("where")
+        await tester.press("A")
+        await tester.until(lambda: tiles(tester).has_focus)
+        tiles(tester).post_message(
+            MouseScrollDown(tiles(tester), 3, 3, 0, 1, 0, False, False, False)
+        )
+        await tester.until(lambda: tiles(tester).page == 1)
+
+
+async def test_tiles_are_ordered_by_an_optional_metric_too(many: Path) -> None:
+    async with opened_tiles(many, SIZES["large"]) as tester:
+        while image(tester).metric != "deletion":
+            await tester.press("W")
+        await tester.until(lambda: "by del↓" in tester.part("facts"))
+        values = [float(one.caption.rstrip("*")) for one in tiles(tester)._items[1:-2]]
+        assert values == sorted(values)
+        assert len(set(values)) > 3
 
 
 async def test_colours_alpha_and_curves(seeded: Path) -> None:
@@ -187,7 +305,7 @@ async def test_where_there_is_no_room_for_pictures_that_is_said(
 ) -> None:
     async with opened_image(seeded, size) as tester:
         await tester.press(*keys)
-        assert "no room for pictures" in tester.text() or gallery(tester)._drawn()
+        assert "no room for pictures" in tester.text() or set(QUADRANTS[1:]) & set(tester.text())
         assert "ADCC↑" in tester.text()
 
 
@@ -346,7 +464,7 @@ async def test_the_edge_of_the_object_is_drawn_and_taken_away(tmp_path: Path) ->
             )
             assert (picture[:, 111] == 255).all()
         await tester.press("T", "A")
-        await tester.until(lambda: len(gallery(tester)._items) == 2)
+        await tester.until(lambda: len(tiles(tester)._items) == 2)
     (tmp_path / "truth").rename(tmp_path / "gone")
     object_module._truths.cache_clear()
     async with opened_image(run) as tester:

@@ -125,7 +125,7 @@ async def test_picture_of_a_start(run: Run, size: str, monkeypatch: pytest.Monke
     start.begin()
     async with starting(start, SIZES[size]) as tester:
         await tester.settle()
-        await compared(tester, "starting", size)
+        await compared(tester, "starting", SIZES[size])
         over.set()
 
 
