@@ -297,7 +297,7 @@ def not_mine(file: Path) -> str:
 
 def fault_of(status: os.stat_result, kind: Callable[[int], bool]) -> str:
     """Return what is against a file or folder: its kind, its owner, or who may write it."""
-    from evaluator.crop import is_written_by_others
+    from evaluator.sources.folder import is_written_by_others
 
     if not kind(status.st_mode):
         return "is not a regular file"

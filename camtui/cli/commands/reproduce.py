@@ -39,7 +39,6 @@ app = command_app()
 @app.command(cls=Command)
 @grouped
 def reproduce(
-    ctx: typer.Context,
     paper: Annotated[
         str, typer.Argument(metavar="PAPER", help=f"Which table: {', '.join(PAPERS)}.")
     ],
@@ -143,7 +142,7 @@ def reproduce(
             config=file,
         )
         before = stored.plan if stored else None
-        plan, _ = resolve_plan(typed, before, cuda=on_cuda(on.devices))
+        plan, *_ = resolve_plan(typed, before, cuda=on_cuda(on.devices))
     request = RunRequest(path, path.stem, plan, settings, run_reference=reference(path))
     wanted = _wanted(plan, stored)
     if dry_run:
@@ -155,7 +154,7 @@ def reproduce(
         return
     if weights:
         print_message(f"{weights}: untrained networks, not the paper's weights; no result")
-    _measure(ctx, request, stored, output, wanted)
+    _measure(request, stored, output, wanted)
 
 
 def _plan_file(paper: str) -> Traversable:
@@ -209,7 +208,6 @@ def _wanted(plan: RunPlan, stored: StoredRun | None) -> list[str]:
 
 
 def _measure(
-    ctx: typer.Context,
     request: RunRequest,
     stored: StoredRun | None,
     output: OutputOptions,
@@ -218,7 +216,7 @@ def _measure(
     """Start the run, show it until it ends, then print the paper's numbers beside its own."""
     code = 0
     try:
-        start_run(ctx, request, stored, output)
+        start_run(request, stored, output)
     except BackboneUnavailable as error:
         if not wanted:
             raise
