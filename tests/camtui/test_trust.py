@@ -111,7 +111,7 @@ def test_a_file_that_somebody_else_may_have_written_allows_nothing(
     code: Code, change: Callable[[Path], None], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed_of([code], "", allow=True)
-    monkeypatch.setattr("evaluator.crop._is_private", lambda gid: False)
+    monkeypatch.setattr("evaluator.sources.folder._is_private", lambda gid: False)
     change(trust_file())
     with pytest.raises(CodeNotAllowed, match=f"is not believed: .*{why}"):
         allowed_of([code], "camtui resume val", allow=False)
@@ -123,7 +123,7 @@ def test_the_users_own_group_may_write_the_file_and_its_folder(
     code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed_of([code], "", allow=True)
-    monkeypatch.setattr("evaluator.crop._is_private", lambda gid: True)
+    monkeypatch.setattr("evaluator.sources.folder._is_private", lambda gid: True)
     trust_file().chmod(0o660)
     trust_file().parent.chmod(0o775)
     assert allowed_of([code], "", allow=False)
