@@ -28,6 +28,7 @@ from evaluator.backbones import (
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.execution.request import StoredRun, stored_run
 from evaluator.images import demo_root
+from evaluator.labels import columns_of_list
 from evaluator.methods import all_methods
 from evaluator.plan import (
     PROTOCOL,
@@ -271,6 +272,11 @@ def resolve_plan(
     elif typed.split:
         raise UsageError("--split is of the data that --data names", "camtui run DIR --split NAME")
     values.update(asked)
+    if values.get("images"):
+        gives = columns_of_list(Path(values["images"]))
+        for column, name in (("label", "labels"), ("truth", "truth")):
+            if column in gives:  # the list is the file of labels, and says where the objects are
+                values[name] = values.get(name) or values["images"]
     if values.get("demo"):
         values["data"] = str(demo_root())
         values.setdefault("backbones", _demo_backbones())
@@ -404,7 +410,7 @@ def _read_config(file: Path) -> dict[str, Any]:
             values[key] = [_anchored(spec, folder) for spec in values[key]]
     if isinstance(values.get("backbones"), list):
         values["backbones"] = [_anchored_backbone(spec, folder) for spec in values["backbones"]]
-    for key in ("data", "labels", "truth"):
+    for key in ("data", "labels", "truth", "images"):
         if isinstance(values.get(key), str):
             values[key] = str(folder / Path(values[key]).expanduser())
     return values

@@ -21,6 +21,7 @@ from evaluator.labels import (
     Listing,
     imagenet_wnids,
     labels_of_source,
+    listed_images,
     planned_labels,
 )
 from evaluator.plan import RunPlan
@@ -76,6 +77,7 @@ class Manifest:
         skipped_folders: folders that could not be looked into; to be said to whoever believes that
             all images are here.
         other_pictures: endings of pictures that are not read, and how many files have each.
+        missing: which images of a list are not there, in a sentence.
         changes: how the folder differs from the run's images, which are kept; ``found_sha256``: as
             ``sha256``, of the folder as it is.
     """
@@ -93,6 +95,7 @@ class Manifest:
     lacks_linked: bool = False
     label_file: LabelFile | None = None
     other_pictures: Mapping[bytes, int] = field(default_factory=dict)
+    missing: str = ""
     changes: str = ""
     found_sha256: str = ""
 
@@ -107,6 +110,8 @@ class Manifest:
             found.append(("warning", text))
         elif self.hidden:
             found.append(("info", LEFT_OUT + _hidden_text(self.hidden)))
+        if self.missing:
+            found.append(("warning", self.missing))
         if self.changes:
             found.append(("warning", f"the run keeps its images: {self.changes}"))
         if self.lacks_linked:
@@ -180,6 +185,8 @@ def planned_images(
         seed=plan.seed,
         limit=plan.limit,
         labels=labels,
+        images=Path(plan.images) if plan.images else None,
+        missing_ok=plan.missing == "ok",
         demo=plan.demo,
         stored=stored,
         progress=progress,
@@ -195,6 +202,8 @@ def find_images(
     seed: int,
     limit: int | None = None,
     labels: Path | None = None,
+    images: Path | None = None,
+    missing_ok: bool = False,
     demo: bool = False,
     stored: Listing | None = None,
     progress: ListProgress | None = None,
@@ -209,6 +218,8 @@ def find_images(
         seed: of the shuffle.
         limit: take the first n of the shuffled order.
         labels: csv with columns image, label (an ImageNet id or a class index), for flat folders.
+        images: csv whose column image names those that are meant; ``missing_ok``: as far as they
+            are there.
         demo: only the photographs among scikit-image's files.
         stored: of the run that is there.
         progress: called every few hundred images.
@@ -276,6 +287,13 @@ def find_images(
             f"looked for {' '.join(e.decode() for e in EXTENSIONS + ARRAYS)} in it and its "
             "folders; try camtui run --demo",
         )
+    missing: tuple[str, ...] = ()
+    if images:
+        listed = listed_images(images, root, [path for path, _ in found])
+        missing, wanted = listed.missing, {one.path for one in listed.images}
+        if missing and not (missing_ok and wanted):
+            raise UsageError(_missing_text(missing, images, root), "--missing ok leaves them out")
+        found = [entry for entry in found if entry[0] in wanted]
     found.sort(key=lambda item: hashlib.sha256(b"%d\0%s" % (seed, item[0])).digest())
     chosen = found[:limit]
     paths = [path for path, _ in found]
@@ -283,12 +301,12 @@ def find_images(
     if said and file is None:
         file = labels_of_source(root, paths, said)
     label_of = file.labels if file else _labels_from_folders(path for path, _ in chosen)
-    images = tuple(
+    refs = tuple(
         ImageRef(rank, path, size, label_of.get(path)) for rank, (path, size) in enumerate(chosen)
     )
     return Manifest(
         root=root,
-        images=images,
+        images=refs,
         sha256=_fingerprint(found),
         total=len(found),
         skipped_folders=tuple(skipped_folders),
@@ -299,8 +317,22 @@ def find_images(
         linked=len(linked),
         lacks_linked=lacks_linked,
         label_file=file,
-        other_pictures=others,
+        other_pictures=others if images is None else {},
+        missing=_missing_text(missing, images, root) if images and missing else "",
     )
+
+
+def _missing_text(missing: Sequence[str], images: Path, root: Path) -> str:
+    names = ", ".join(printable(name, 60) for name in missing[:_NAMED])
+    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    return (
+        f"{printable(images)} names {counted(len(missing), 'image')} that "
+        f"{'is' if len(missing) == 1 else 'are'} not in {printable(root)}: {names}{more}"
+    )
+
+
+_NAMED = 10
+"""Missing images that are named one by one."""
 
 
 def with_images_of(

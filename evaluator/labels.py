@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -313,6 +313,97 @@ def labels_of_source(root: Path, paths: Sequence[bytes], said: Mapping[bytes, st
     return LabelFile(root, digest.hexdigest(), labels, lines, tuple(highest), first_id)
 
 
+class Listed(NamedTuple):
+    """An image of a list.
+
+    Attributes:
+        truth: the file of its object, as it is written there; empty where none is.
+    """
+
+    path: bytes
+    truth: str
+
+
+class ImageList(NamedTuple):
+    """The images that a list names: those of the data set, and the others as they are written."""
+
+    images: tuple[Listed, ...]
+    missing: tuple[str, ...]
+
+
+def listed_images(file: Path, root: Path, paths: Sequence[bytes]) -> ImageList:
+    """The images of a list: ``image[,label[,truth]]`` lines, with or without a header.
+
+    Raises:
+        UsageError: it cannot be read, names nothing, or is not certain which image it means.
+    """
+    reader = _LabelReader(file, root, paths, forgiving=False)
+    found: dict[bytes, Listed] = {}
+    missing: dict[str, None] = {}
+    for line, name, _, truth in listed_lines(file):
+        path = reader.image(name, line)
+        if path is None:
+            missing[name] = None
+        else:
+            found[path] = Listed(path, truth)
+    if not found and not missing:
+        raise UsageError(f"{printable(file)} names no image", _LIST_EXAMPLE)
+    return ImageList(tuple(found.values()), tuple(missing))
+
+
+def columns_of_list(file: Path) -> frozenset[str]:
+    """Which of ``label`` and ``truth`` a list of images gives.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    rows = [row[2:] for row in listed_lines(file)]
+    return frozenset(
+        name for place, name in enumerate(("label", "truth")) if any(row[place] for row in rows)
+    )
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the labels {printable(file)}: {error.strerror}",
+            "camtui run --labels FILE.csv",
+        ) from error
+
+
+def listed_lines(file: Path) -> Iterator[tuple[int, str, str, str]]:
+    """Line, image, label and truth of each line; what it does not give is empty.
+
+    Raises:
+        UsageError: it is no csv.
+    """
+    text = _content(file).decode("utf-8-sig", "surrogateescape")
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = next((mark for mark in "\t,;" if mark in head), ",")
+    rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    places: list[int] | None = None
+    try:
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if places is None:
+                names = [cell.lower() for cell in cells]
+                titled = not _IMAGE_COLUMNS.isdisjoint(names)
+                places = _places_of(names) if titled else [0, 1, 2]
+                if titled:
+                    continue
+            found = [cells[n] if 0 <= n < len(cells) else "" for n in places]
+            yield rows.line_num, found[0], found[1], found[2]
+    except csv.Error as error:
+        raise UsageError(f"{printable(file)} is not a csv: {error}", _LIST_EXAMPLE) from error
+
+
+_LIST_EXAMPLE = "each line is an image: image, or image,label, or image,label,truth"
+
+
 class _LabelReader:
     """Reads one file of labels for the images of a data set."""
 
@@ -344,13 +435,7 @@ class _LabelReader:
         Raises:
             UsageError: with the line at fault.
         """
-        try:
-            content = self._file.read_bytes()
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the labels {printable(self._file)}: {error.strerror}",
-                "camtui run --labels FILE.csv",
-            ) from error
+        content = _content(self._file)
         try:
             self._read(content.decode("utf-8-sig", "surrogateescape"))
         except csv.Error as error:
@@ -428,14 +513,14 @@ class _LabelReader:
                 f"{len(cells)} columns, of which the label is not certain",
                 'a header image,label says which; a name with a comma is quoted: "a,b.png",7',
             )
-        elif (path := self._image(name, line)) is not None:
+        elif (path := self.image(name, line)) is not None:
             self._note(path, name, index, line)
             if text in imagenet_wnids():
                 self._first_id = self._first_id or (line, text)
             elif not self._highest or index > self._highest[-1][1]:
                 self._highest.append((line, index))
 
-    def _image(self, name: str, line: int) -> bytes | None:
+    def image(self, name: str, line: int) -> bytes | None:
         """The image that a line names, ``None`` where it is none of the data set's."""
         slashed = name.replace("\\", "/")
         if slashed.startswith(f"{self._root}/"):
@@ -471,6 +556,16 @@ class _LabelReader:
         if not self._forgiving:
             raise UsageError(text, hint)
         self._faults.append(text)
+
+
+def _places_of(names: Sequence[str]) -> list[int]:
+    """The columns of image, label and truth by their titles; -1 for none."""
+    groups: tuple[Collection[str], ...] = (_IMAGE_COLUMNS, _LABEL_COLUMNS, ("truth", "mask"))
+    found: list[int] = []
+    for known in groups:
+        places = [n for n, name in enumerate(names) if name in known and n not in found]
+        found.append(places[0] if places else -1)
+    return found
 
 
 def _index(text: str) -> int | None:

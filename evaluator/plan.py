@@ -76,6 +76,8 @@ class RunPlan:
     margin: float | None = None
     drop_decided: bool = False
     follow_links: bool = False
+    images: str | None = None
+    missing: str = "refused"
     code: tuple[Code, ...] = ()
 
     @property
@@ -111,8 +113,9 @@ class RunPlan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or TOML."""
         values = asdict(self)
-        if not self.follow_links:  # so that plans without it stay as earlier versions wrote them
-            del values["follow_links"]
+        for name in ("follow_links", "images", "missing"):
+            if values[name] == getattr(RunPlan, name):  # plans stay as earlier versions wrote them
+                del values[name]
         return values
 
     def to_json(self) -> str:
@@ -400,6 +403,14 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
         ProtocolOption(
             "follow_links", "Read images behind links that others may have laid.", bool,
             panel="Images", extendable=True,
+        ),
+        ProtocolOption(
+            "images", "The very images: CSV of image[,label[,truth]].", Path, "LIST.csv", "Images",
+            extendable=True,
+        ),
+        ProtocolOption(
+            "missing", "Of --images that are not there: refused or ok.", panel="Images",
+            choices=("refused", "ok"), extendable=True,
         ),
         ProtocolOption(
             "pointing_margin", "Around the object, in pointing_game.", int, "PIXELS",
@@ -726,6 +737,8 @@ def extended(stored: RunPlan, asked: RunPlan) -> RunPlan:
         code=_extended_code(stored, asked),
         truth=asked.truth or stored.truth,
         follow_links=asked.follow_links or stored.follow_links,
+        images=asked.images or stored.images,
+        missing="ok" if "ok" in (asked.missing, stored.missing) else asked.missing,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("camtui", "evaluator")
 
-AXES = ("methods", "metrics", "families")
+AXES = ("methods", "metrics", "families", "sources")
 """Folders whose files are found by listing them: each has a test of its name."""
 
 

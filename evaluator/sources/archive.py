@@ -190,11 +190,12 @@ class Archive(ABC):
                 index.beside[path] = place
             if kind_of(path) not in ("image", "array"):
                 continue
-            shown = printable(path, 80)
             if member.odd and not any(map(is_hidden, path.split(b"/"))):
-                raise self.refused(f"has the member {shown}, which is {member.odd}")
+                raise self.refused(f"has the member {printable(path, 80)}, which is {member.odd}")
             if path in index.members:
-                raise self.refused(f"has the member {shown} twice", "each image has its own name")
+                raise self.refused(
+                    f"has the member {printable(path, 80)} twice", "each image has its own name"
+                )
             index.members[path] = place
             if sizes and member.label:
                 index.said[path] = member.label

@@ -89,8 +89,9 @@ def _of_folder(root: Path, split: str | None) -> Part:
         shards = sorted(name for name in files if name.lower().endswith(ending))
         if shards and not folders:
             return _of_shards(root, shards, ending, split)
-    if set(folders) == {"data"} and not files:
-        return part_of(root / folders["data"], split)
+    if set(folders) == {"data"}:  # Hugging Face's, beside a README
+        inside = _of_folder(root / folders["data"], split)
+        return inside if inside.root != root / folders["data"] else Part(root)
     return Part(root)
 
 

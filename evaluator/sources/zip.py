@@ -63,7 +63,8 @@ class Zip(Archive):
             made, flags, method, crc = fields[1] >> 8, fields[3], fields[4], fields[7]
             packed, unpacked, lengths, offset = fields[8], fields[9], fields[10:13], fields[16]
             at += _HEADER.size
-            name, extra = window[at : at + lengths[0]], window[at + lengths[0] :][: lengths[1]]
+            behind = at + lengths[0]
+            name, extra = window[at:behind], window[behind : behind + lengths[1]]
             at += sum(lengths)
             unpacked, packed, offset = _wide(extra, unpacked, packed, offset)
             count, packed_sizes = count + 1, packed_sizes + packed

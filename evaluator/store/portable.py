@@ -49,6 +49,7 @@ def portable_plan(plan: RunPlan) -> RunPlan:
         plan,
         data=DATA,
         labels=_name(plan.labels),
+        images=_name(plan.images),
         truth=_name(plan.truth),
         backbones=tuple(map(_portable_backbone, plan.backbones)),
         code=tuple(map(_portable_code, plan.code)),
@@ -81,7 +82,8 @@ def _portable_code(code: Code) -> Code:
 
 def _private_paths(plan: RunPlan, path: Path) -> dict[str, str]:
     """Paths of the maker → the name that stands for each, the longest first."""
-    files = [plan.data, plan.labels, plan.truth, str(path.absolute()), str(Path.home())]
+    files = [plan.data, plan.labels, plan.truth, plan.images]
+    files += [str(path.absolute()), str(Path.home())]
     for spec in plan.backbones:
         files += [file_and_part(spec.weights)[0], spec.classes, spec.key]
     files += [one.reference for one in plan.code]

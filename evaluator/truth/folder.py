@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from evaluator.crop import size_of
 from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
+from evaluator.labels import listed_lines
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef, Preprocessing
 from evaluator.sources.base import is_hidden
@@ -238,6 +239,8 @@ class Truths:
         try:
             if path.is_dir():
                 self._find()
+            elif path.suffix.lower() == ".csv":
+                self._list(path)
             elif path.suffix.lower() == ".json":
                 content = _read(os.fsencode(path), MOST_BYTES)
                 self._digest.update(content)
@@ -251,6 +254,17 @@ class Truths:
             raise UsageError(f"cannot read the truth {printable(path)}: {why}", _HINT) from error
         if self._coco is None and not self._files:
             raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
+
+    def _list(self, path: Path) -> None:
+        """Collect the files that a list of images names, relative to its folder."""
+        for line, name, _, file in listed_lines(path):
+            if not file:
+                continue
+            if os.path.splitext(file)[1].lower().encode() not in _READERS:
+                raise UsageError(f"{printable(path)}, line {line}: {printable(file)}", _HINT)
+            image = os.fsencode(name.removeprefix(f"{self._data}/"))
+            self._files[os.path.splitext(image)[0]] = os.fsencode(file)
+        self._path = path.parent
 
     def _find(self) -> None:
         """Collect masks and boxes by path without suffix; links to folders are not followed.

@@ -198,3 +198,31 @@ def test_what_a_request_adds(
     stored: dict[str, Any], asked: dict[str, Any], clauses: list[str]
 ) -> None:
     assert plan_diff(small(**stored), small(**asked)) == clauses
+
+
+def test_the_split_of_new_data_is_chosen_and_that_of_a_run_kept(tmp_path: Path) -> None:
+    for split in ("val", "train"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.jpg").touch()
+    asked = PlanOptions(data=tmp_path, backbones=["resnet50"], methods=["gradcam"])
+    found = resolve_plan(asked, None, cuda=False)
+    assert found.plan.data == str(tmp_path / "val")
+    assert found.part.startswith("the split val and not train of ")
+    assert planned(asked, found.plan) == found.plan
+    earlier = replace(found.plan, data=str(tmp_path))
+    assert planned(asked, earlier).data == str(tmp_path), "it was begun on all of the folder"
+    assert planned(replace(asked, split="train"), None).data == str(tmp_path / "train")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("photos.tar", "photos"),
+        ("imagenet/val.tar", "imagenet-val"),
+        ("all.zip/val", "all-val"),
+        ("pets-{000..049}.tar", "pets"),
+        ("in/validation-*.parquet", "in-validation"),
+    ],
+)
+def test_the_name_of_a_run_over_an_archive(tmp_path: Path, data: str, name: str) -> None:
+    assert default_name(PlanOptions(data=tmp_path / "x" / data)) == name

@@ -59,6 +59,7 @@ def test_the_options_of_run_stand_under_headings() -> None:
         "Protocol",
         "Compute",
         "Output",
+        "Arguments",
         "Options",
     ]
     options = text.partition("\nOptions:\n")[2]
