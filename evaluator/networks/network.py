@@ -15,7 +15,7 @@ from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_d
 from evaluator.methods.base import Attention, BiasGradient
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
-from evaluator.networks.device import disable_tf32, make_deterministic
+from evaluator.networks.device import disable_tf32, make_deterministic, to_device
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.layers import bias_gradients, layer_gradients
@@ -185,7 +185,9 @@ class Network:
     ) -> Iterator[tuple[int, int, Tensor]]:
         """``∂s_c/∂x`` of images made chunk by chunk: ``start``, ``stop``, ``[n, channels, H, W]``.
 
-        In smaller batches than ``passes``, which are halved for themselves.
+        In smaller batches than ``passes``, which are halved for themselves. Every batch is full,
+        the last one with copies of its last image: kernels round by the size of a batch, not by
+        what else is in it, so that a gradient is the same to the bit whatever it is computed with.
 
         Args:
             targets: ``[count]``.
@@ -196,8 +198,9 @@ class Network:
 
         def computed(start: int, stop: int) -> Tensor:
             with torch.enable_grad():
-                leaf = make(start, stop).detach().clone().requires_grad_()
-                chosen = self.logits_of(leaf).gather(1, targets[start:stop, None]).sum()
+                images, classes = self._filled(make(start, stop), targets[start:stop])
+                leaf = images.detach().clone().requires_grad_()
+                chosen = self.logits_of(leaf).gather(1, classes[:, None]).sum()
                 (found,) = (
                     torch.autograd.grad(chosen, leaf, allow_unused=True)
                     if chosen.requires_grad
@@ -208,11 +211,23 @@ class Network:
                     "no gradient reaches the image: the network detaches what is behind it",
                     "take detach(), no_grad() and rounding out of its forward",
                 )
-            return found
+            return found[: stop - start]
 
         for start, stop, found in self._in_batches(count, "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)
             yield start, stop, found
+
+    def _filled(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """A full batch of gradients: the last image again, as often as it takes."""
+        copies = [1] * (len(images) - 1) + [max(1, self._size("gradient") - len(images) + 1)]
+        if copies[-1] == 1:
+            return images, targets
+        repeats = to_device(torch.tensor(copies), images.device)
+        total = sum(copies)
+        return (
+            images.repeat_interleave(repeats, 0, output_size=total),
+            targets.repeat_interleave(repeats, 0, output_size=total),
+        )
 
     def _in_batches(
         self, count: int, kind: Arithmetic | Literal["gradient"], compute: Callable[[int, int], T]
@@ -371,7 +386,10 @@ class Network:
 
         def computed(start: int, stop: int) -> dict[str, tuple[Tensor, Tensor]]:
             at = slice(start, stop)
-            return layer_gradients(self.backbone, images[at], targets[at], self.logits_of, names)
+            full, classes = self._filled(images[at], targets[at])
+            found = layer_gradients(self.backbone, full, classes, self.logits_of, names)
+            count = stop - start
+            return {name: (one[:count], two[:count]) for name, (one, two) in found.items()}
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)
@@ -397,9 +415,11 @@ class Network:
         parts: list[Tensor] = []
 
         def computed(start: int, stop: int) -> Tensor:
-            at = slice(start, stop)
-            found, layers = bias_gradients(self.backbone, images[at], targets[at], self.logits_of)
-            return combine(images[at] * found, layers)
+            at, count = slice(start, stop), stop - start
+            full, classes = self._filled(images[at], targets[at])
+            found, layers = bias_gradients(self.backbone, full, classes, self.logits_of)
+            part = [BiasGradient(gradient[:count], bias) for gradient, bias in layers]
+            return combine(images[at] * found[:count], part)
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)
