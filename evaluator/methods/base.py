@@ -64,6 +64,10 @@ class Attention(NamedTuple):
         return rows[:, 0, self.prefix :].reshape(-1, self.height, self.width)
 
 
+BlockScore = Literal["", "read", "mean"]
+"""Of which logit the gradients of attention are: the network's, or one for each block."""
+
+
 class View(Protocol):
     """One pass over B images, with K channels at the target layer and C classes, for a method."""
 
@@ -169,7 +173,11 @@ class View(Protocol):
         """
 
     def attention(
-        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+        self,
+        combine: Callable[[Attention], Tensor],
+        *,
+        gradients: bool = False,
+        score: BlockScore = "",
     ) -> Tensor:
         """Apply ``combine`` to every block's attention, only where ``needs_attention``.
 
@@ -180,6 +188,9 @@ class View(Protocol):
         Args:
             combine: attention of n images → ``[n, …]``.
             gradients: those of the target's logit with respect to the weights too: a backward pass.
+            score: with it the gradients of a block are those of the logit that what follows the
+                last block gives for this block's tokens: as they are (``read``), or with their mean
+                in the place of each (``mean``).
 
         Returns:
             ``[B, …]``.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
-from evaluator.methods.base import Attention, BiasGradient
+from evaluator.methods.base import Attention, BiasGradient, BlockScore
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
 from evaluator.networks.device import disable_tf32, make_deterministic, to_device
@@ -313,12 +313,14 @@ class Network:
             ),
         )
 
-    def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
+    def attention(
+        self, images: Tensor, targets: Tensor, *, gradients: bool, score: BlockScore = ""
+    ) -> Attention:
         """The self-attention of every block: one forward for each image, counted."""
         self.forwards += len(images)
         images = self.backbone.laid_out(images)
         with self._state_kept():
-            return self.backbone.attention(images, targets, gradients=gradients)
+            return self.backbone.attention(images, targets, gradients=gradients, score=score)
 
     def _in_parts(
         self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
