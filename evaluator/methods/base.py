@@ -345,6 +345,21 @@ class ImageView(Protocol):
             ``[B, …]``.
         """
 
+    def relevance(self, composite: str) -> Tensor:
+        """Relevance of each value of the images for the target's logit, by LRP with zennit.
+
+        A forward and a backward for each image.
+
+        Args:
+            composite: one of ``COMPOSITES``.
+
+        Returns:
+            ``[B, C, H, W]``.
+
+        Raises:
+            NoRelevance: zennit is not installed, or it has no rules for the network.
+        """
+
     def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:
         """Logits ``[n, classes]`` that can be differentiated by images ``[n, C, H, W]``.
 
@@ -391,6 +406,8 @@ class Method(ABC):
     """What a metric measures and the method optimises, in a few words: ``the drop``. Tables say it:
     its value there is what it was made for.
     """
+    extra: ClassVar[str] = ""
+    """The extra of camtui whose library it needs: then no group of methods names it."""
     estimated: ClassVar[bool] = False
     """Whether ``forwards`` is an estimate: the count depends on more than it is told."""
 
@@ -490,6 +507,12 @@ SIGNS = ("positive", "absolute")
 
 REFERENCES: tuple[Reference, ...] = ("zero", "black", "blur")
 """Values of an option that names a reference."""
+
+
+COMPOSITES = ("gamma-box", "plus-flat", "alpha2-beta1-flat")
+"""Rules of LRP by layer, as zennit composes them: for convolutions and the first layer, with ε for
+linear layers.
+"""
 
 
 def versions(view: ImageView, count: int) -> Tensor:

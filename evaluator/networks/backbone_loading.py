@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,8 @@ class Backbone:
         whole: the network as it was built, where its attention can be looked into.
         read: ``Attention.read`` of that network.
         blocks: the modules around each self-attention of it, as far as they are known.
+        built: makes the network once more as its maker built it, on the CPU, answering with its
+            logits; ``None`` where nobody can.
         channels_last: its memory layout; some networks run in the usual one only.
         record: the plain model's answers to two images.
     """
@@ -81,6 +84,7 @@ class Backbone:
     whole: nn.Module | None = None
     read: Tensor | None = None
     blocks: tuple[str, ...] = ()
+    built: Callable[[], nn.Module] | None = None
     channels_last: bool = True
     record: ForwardRecord | None = None
 
@@ -369,7 +373,18 @@ def _loaded(
     score = spec.score or built.score or "softmax"
     _check_score(spec, score, found)
     facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
-    return _agreeing(facts, model, found, device)
+    made = _agreeing(facts, model, found, device)
+    return replace(made, built=partial(_as_built, spec, found.output, redrawn=redrawn))
+
+
+def _as_built(spec: BackboneSpec, output: str, *, redrawn: bool) -> nn.Module:
+    """The network as its maker built it, answering with its logits alone."""
+    model = in_float32(family_of(spec.key).build(spec)).model.eval().requires_grad_(False)
+    if redrawn:
+        redraw(model)
+    if output:
+        model.register_forward_hook(lambda _, __, answer: logits_of(answer, output))
+    return model
 
 
 class _Facts(NamedTuple):

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
+from evaluator.errors import NoGradient, NoRelevance, StateChanged, is_out_of_memory, loses_device
 from evaluator.methods.base import Attention, BiasGradient, BlockScore
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
@@ -19,6 +19,7 @@ from evaluator.networks.device import disable_tf32, make_deterministic, to_devic
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.layers import bias_gradients, layer_gradients
+from evaluator.networks.relevance import relevance
 from evaluator.records import Precision
 from evaluator.text import printable
 
@@ -92,6 +93,7 @@ class Network:
         side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
         batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs
             out of memory.
+        as_built: the network as its maker built it, once a method has asked for it.
         forwards: images that went through the network so far; ``shrunk``: a line for each time a
             batch was halved.
     """
@@ -121,6 +123,7 @@ class Network:
         self.forwards = 0
         self.shrunk: list[str] = []
         self._baseline: Tensor | None = None
+        self.as_built: nn.Module | None = None
         self._check_bfloat16()
 
     def _check_bfloat16(self) -> None:
@@ -422,6 +425,30 @@ class Network:
             found, layers = bias_gradients(self.backbone, full, classes, self.logits_of)
             part = [BiasGradient(gradient[:count], bias) for gradient, bias in layers]
             return combine(images[at] * found[:count], part)
+
+        for start, stop, part in self._in_batches(len(images), "gradient", computed):
+            self.forwards += GRADIENT_COST * (stop - start)
+            parts.append(part)
+        return torch.cat(parts)
+
+    def relevance(self, images: Tensor, targets: Tensor, composite: str) -> Tensor:
+        """Relevance of the images by LRP (``relevance.relevance``), through the network as built.
+
+        Counted and batched as ``gradients``: ``[n, channels, H, W]``.
+
+        Raises:
+            NoRelevance: there are no rules for it.
+        """
+        seen, parts = self.backbone.facts.preprocessing, []
+        if self.as_built is None:
+            if self.backbone.built is None:
+                raise NoRelevance("the network as it was built is not at hand", "camtui methods")
+            self.as_built = self.backbone.built().to(self.device)
+
+        def computed(start: int, stop: int) -> Tensor:
+            assert self.as_built is not None, "it has just been made"
+            full, classes = self._filled(images[start:stop], targets[start:stop])
+            return relevance(self.as_built, full, classes, composite, seen)[: stop - start]
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)

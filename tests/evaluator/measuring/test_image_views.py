@@ -34,6 +34,7 @@ METHODS = (
     "fullgrad",
     "polycam:variant=plus",
     "opticam:steps=2",
+    "lrp",
 )
 NEXT = 1e-3
 """Two values of float16 next to each other below 1."""
