@@ -150,11 +150,12 @@ def expand_methods(specs: list[str]) -> list[str]:
     """Replace the names of groups by the methods that they stand for.
 
     ``all``: every CAM; ``paper``: those of Table 2; ``image``: every ``ImageMethod``, which may
-    cost thousands of forwards.
+    cost thousands of forwards. A method that needs an extra is in none of them.
     """
-    of_images = [key for key in known_methods() if is_of_images(key)]
+    known = [key for key, kind in known_methods().items() if not kind.extra]
+    of_images = [key for key in known if is_of_images(key)]
     groups: dict[str, Sequence[str]] = {
-        "all": [key for key in known_methods() if key not in of_images],
+        "all": [key for key in known if key not in of_images],
         "paper": TABLE2_METHODS,
         "image": of_images,
     }

@@ -13,6 +13,7 @@
     ├── ThresholdPassed             5       finished, but above a limit that the user set
     ├── NotApplicable               2       a method that this backbone does not admit
     ├── NoGradient                  2       a method that needs a gradient which reaches no layer
+    ├── NoRelevance                 2       LRP, of a network that its rules do not know
     ├── CodeNotAllowed              2       code that the user has not allowed to run here
     ├── OutputUnwritable            1       standard output is full or closed
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
@@ -84,6 +85,12 @@ class NoGradient(UsageError):
     """A gradient that a method asks for, of a network that detaches what is behind the layer."""
 
     kind = "no-gradient"
+
+
+class NoRelevance(UsageError):
+    """A network through which LRP has no rules, or the library that has them is missing."""
+
+    kind = "no-relevance"
 
 
 class CodeNotAllowed(UsageError):

@@ -4,7 +4,8 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
-from evaluator.methods.base import Attention
+from evaluator.methods.base import Attention, BlockScore
 from tests.agreement import IMAGES, Agreement, compare, evaluated
 from tests.networks import CLASSES, SIDE, Bench, bench, random_images
 from tests.reference import Explained
@@ -29,9 +30,21 @@ def attended(seen: Explained) -> list[Attended]:
     """Every block's attention for one image, and its gradient by autograd through the whole
     network.
     """
+    with attention_of(seen.model) as kept:
+        logits = seen.model(seen.x.detach().clone()[None].requires_grad_())[0]
+    gradients = torch.autograd.grad(logits[seen.c], kept)
+    return [
+        Attended(weights[0].detach(), gradient[0])
+        for weights, gradient in zip(kept, gradients, strict=True)
+    ]
+
+
+@contextmanager
+def attention_of(model: nn.Module) -> Iterator[list[Tensor]]:
+    """The attention weights ``[1, heads, N, N]`` of every block that is run within."""
     kept: list[Tensor] = []
     handles = []
-    for module in seen.model.modules():
+    for module in model.modules():
         if isinstance(module, nn.MultiheadAttention):
             handles.append(module.register_forward_hook(_in_loops(kept)))
         elif hasattr(
@@ -40,15 +53,10 @@ def attended(seen: Explained) -> list[Attended]:
             module.fused_attn = False  # type: ignore[assignment]  # a flag, where torch's stubs expect a module
             handles.append(module.get_submodule("attn_drop").register_forward_hook(_passing(kept)))
     try:
-        logits = seen.model(seen.x.detach().clone()[None].requires_grad_())[0]
+        yield kept
     finally:
         for handle in handles:
             handle.remove()
-    gradients = torch.autograd.grad(logits[seen.c], kept)
-    return [
-        Attended(weights[0].detach(), gradient[0])
-        for weights, gradient in zip(kept, gradients, strict=True)
-    ]
 
 
 def _in_loops(kept: list[Tensor]) -> Any:
@@ -161,6 +169,10 @@ class AttentionView:
         self._attention = Attention(tuple(weights), tuple(gradients), 1, 1, count - 1, read)
 
     def attention(
-        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+        self,
+        combine: Callable[[Attention], Tensor],
+        *,
+        gradients: bool = False,
+        score: BlockScore = "",
     ) -> Tensor:
         return combine(self._attention)

@@ -206,7 +206,14 @@ def as_backbone(
         cut=split.kind,
         tokens=layout.tokens,
     )
-    backbone = Backbone(split.trunk, split.head, split.linear, facts, layout)
+    backbone = Backbone(
+        split.trunk,
+        split.head,
+        split.linear,
+        facts,
+        layout,
+        built=lambda: deepcopy(model).eval().requires_grad_(False),
+    )
     return with_attention(backbone, whole, found)
 
 

@@ -302,7 +302,7 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
         nonlocal counted
         counted += len(inputs[0]) * (GRADIENT_COST if inputs[0].requires_grad else 1)
 
-    networks = filter(None, (network.backbone.trunk, network.backbone.whole))
+    networks = filter(None, (network.backbone.trunk, network.backbone.whole, network.as_built))
     handles = [one.register_forward_hook(count) for one in networks]
     try:
         Pipeline(network).rows(Batch(images, keys_of(4)), [method])

@@ -140,6 +140,11 @@ class ImageBatch:
         return self._network.biases(self.images, self.targets, combine)
 
     @in_own_settings
+    def relevance(self, composite: str) -> Tensor:
+        """Propagate relevance from the target's logit to the images, ``[B, channels, H, W]``."""
+        return self._network.relevance(self.images, self.targets, composite)
+
+    @in_own_settings
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """Observe several layers and their gradients by one pass, name → ``[B, K, h, w]`` twice."""
         return self._network.layers(self.images, self.targets, names)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from evaluator.catalog import formula
 from evaluator.catalog import method as method_of
-from evaluator.errors import CamtuiError, NoGradient, is_out_of_memory, loses_device
+from evaluator.errors import CamtuiError, NoGradient, NoRelevance, is_out_of_memory, loses_device
 from evaluator.methods import all_methods
 from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
@@ -163,7 +163,7 @@ class Guard:
             ) from error
         except MethodFault:
             raise
-        except NoGradient as error:
+        except (NoGradient, NoRelevance) as error:
             raise MethodFault(Fault(error.kind, error.message)) from error
         except Exception as error:
             if not is_formula_error(error):

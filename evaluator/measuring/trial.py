@@ -161,7 +161,14 @@ def _trial_backbone(head: Head, channels: int, dead: bool) -> Backbone:
         cut=split.kind,
         tokens=layout.tokens,
     )
-    cut = Backbone(split.trunk, split.head, split.linear, facts, layout)
+    cut = Backbone(
+        split.trunk,
+        split.head,
+        split.linear,
+        facts,
+        layout,
+        built=lambda: trial_model(head, channels, dead=dead),
+    )
     return with_attention(cut, model, found)
 
 

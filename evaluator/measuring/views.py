@@ -11,7 +11,7 @@ from torch import Tensor
 from evaluator.measuring.image_views import ImageBatch
 from evaluator.measuring.inputs import Field, Noise, generator
 from evaluator.measuring.saliency import min_max, upsample
-from evaluator.methods.base import Attention, ChannelMasks
+from evaluator.methods.base import Attention, BlockScore, ChannelMasks
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import DIFFERENTIATED, Network, Observation
@@ -187,14 +187,18 @@ class BatchView:
 
     @in_own_settings
     def attention(
-        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+        self,
+        combine: Callable[[Attention], Tensor],
+        *,
+        gradients: bool = False,
+        score: BlockScore = "",
     ) -> Tensor:
         """Apply ``combine`` to the attention of the images, a batch at a time: ``[B, …]``."""
         size = self._network.batch_sizes["fp32"]
         size = max(1, size // DIFFERENTIATED) if gradients else size
         return torch.cat(
             [
-                combine(self._network.attention(images, targets, gradients=gradients))
+                combine(self._network.attention(images, targets, gradients=gradients, score=score))
                 for images, targets in zip(
                     torch.split(self._images, size), torch.split(self.targets, size), strict=True
                 )

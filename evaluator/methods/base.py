@@ -64,6 +64,10 @@ class Attention(NamedTuple):
         return rows[:, 0, self.prefix :].reshape(-1, self.height, self.width)
 
 
+BlockScore = Literal["", "read", "mean"]
+"""Of which logit the gradients of attention are: the network's, or one for each block."""
+
+
 class View(Protocol):
     """One pass over B images, with K channels at the target layer and C classes, for a method."""
 
@@ -169,7 +173,11 @@ class View(Protocol):
         """
 
     def attention(
-        self, combine: Callable[[Attention], Tensor], *, gradients: bool = False
+        self,
+        combine: Callable[[Attention], Tensor],
+        *,
+        gradients: bool = False,
+        score: BlockScore = "",
     ) -> Tensor:
         """Apply ``combine`` to every block's attention, only where ``needs_attention``.
 
@@ -180,6 +188,9 @@ class View(Protocol):
         Args:
             combine: attention of n images → ``[n, …]``.
             gradients: those of the target's logit with respect to the weights too: a backward pass.
+            score: with it the gradients of a block are those of the logit that what follows the
+                last block gives for this block's tokens: as they are (``read``), or with their mean
+                in the place of each (``mean``).
 
         Returns:
             ``[B, …]``.
@@ -334,6 +345,21 @@ class ImageView(Protocol):
             ``[B, …]``.
         """
 
+    def relevance(self, composite: str) -> Tensor:
+        """Relevance of each value of the images for the target's logit, by LRP with zennit.
+
+        A forward and a backward for each image.
+
+        Args:
+            composite: one of ``COMPOSITES``.
+
+        Returns:
+            ``[B, C, H, W]``.
+
+        Raises:
+            NoRelevance: zennit is not installed, or it has no rules for the network.
+        """
+
     def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:
         """Logits ``[n, classes]`` that can be differentiated by images ``[n, C, H, W]``.
 
@@ -380,6 +406,8 @@ class Method(ABC):
     """What a metric measures and the method optimises, in a few words: ``the drop``. Tables say it:
     its value there is what it was made for.
     """
+    extra: ClassVar[str] = ""
+    """The extra of camtui whose library it needs: then no group of methods names it."""
     estimated: ClassVar[bool] = False
     """Whether ``forwards`` is an estimate: the count depends on more than it is told."""
 
@@ -479,6 +507,12 @@ SIGNS = ("positive", "absolute")
 
 REFERENCES: tuple[Reference, ...] = ("zero", "black", "blur")
 """Values of an option that names a reference."""
+
+
+COMPOSITES = ("gamma-box", "plus-flat", "alpha2-beta1-flat")
+"""Rules of LRP by layer, as zennit composes them: for convolutions and the first layer, with ε for
+linear layers.
+"""
 
 
 def versions(view: ImageView, count: int) -> Tensor:

@@ -8,8 +8,8 @@ as it was built, and put back afterwards.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from evaluator.networks.maps import MapLayout
 from evaluator.networks.target_layer import is_attention
-from evaluator.networks.tracing import ForwardRecord, logits_of
+from evaluator.networks.tracing import ForwardRecord, first_tensor, logits_of, with_first
 
 
 @contextmanager
@@ -76,6 +76,46 @@ def unfused(model: nn.Module, *, gradients: bool = False) -> Iterator[list[Tenso
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, value in zip(choosing, before, strict=True):
             module.fused_attn = value
+
+
+@contextmanager
+def every_block(blocks: Sequence[nn.Module], *, mean: bool) -> Iterator[None]:
+    """What follows the last block sees the output of every block, as if that were the last one.
+
+    A network on n images answers with ``len(blocks) · n`` logits, those of the first block first.
+
+    Args:
+        blocks: modules whose output is ``[n, N, K]``, in the order of a forward.
+        mean: their tokens are all the mean of the block's.
+    """
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        tokens = first_tensor(output)
+        assert tokens is not None, "block_names has seen it"
+        kept.append(tokens)
+        if len(kept) < len(blocks):
+            return None
+        seen = torch.cat(kept)
+        return with_first(output, seen.mean(1, keepdim=True).expand_as(seen) if mean else seen)
+
+    with ExitStack() as hooks:
+        for block in blocks:
+            hooks.callback(block.register_forward_hook(keep).remove)
+        yield
+
+
+def block_names(record: ForwardRecord, count: int) -> tuple[str, ...]:
+    """The modules around each self-attention, in the order of a forward.
+
+    Empty where they are not as many as there are of it, or do not give tokens: what each block adds
+    cannot be told then.
+    """
+    attentions = [call for call in record.calls if is_attention(call.module)]
+    names = tuple(dict.fromkeys(call.name.rpartition(".")[0] for call in attentions))
+    calls = [call for call in record.calls if call.name in names]
+    tokens = all(call.shape is not None and len(call.shape) == 3 for call in calls)
+    return names if tokens and len(names) == len(calls) == count and "" not in names else ()
 
 
 def attention_blocks(model: nn.Module, record: ForwardRecord, layout: MapLayout) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluator.backbones import BackboneSpec, family_of, known_backbone
 from evaluator.errors import Mismatch, NoGradient, StateChanged, UsageError, is_out_of_memory
-from evaluator.methods.base import Attention
+from evaluator.methods.base import Attention, BlockScore
 from evaluator.networks.agreement import (
     Answer,
     Plain,
@@ -22,7 +23,13 @@ from evaluator.networks.agreement import (
     refuse_unstable,
     same_answer,
 )
-from evaluator.networks.attention import attention_blocks, tokens_read, unfused
+from evaluator.networks.attention import (
+    attention_blocks,
+    block_names,
+    every_block,
+    tokens_read,
+    unfused,
+)
 from evaluator.networks.building import IN_FLOAT32, Built, in_float32, redraw, refuse_without_layers
 from evaluator.networks.device import disable_tf32
 from evaluator.networks.fast import absorb_zero_padding, fold_batch_norms
@@ -62,6 +69,9 @@ class Backbone:
         layout: how the layer's output is a map.
         whole: the network as it was built, where its attention can be looked into.
         read: ``Attention.read`` of that network.
+        blocks: the modules around each self-attention of it, as far as they are known.
+        built: makes the network once more as its maker built it, on the CPU, answering with its
+            logits; ``None`` where nobody can.
         channels_last: its memory layout; some networks run in the usual one only.
         record: the plain model's answers to two images.
     """
@@ -73,6 +83,8 @@ class Backbone:
     layout: MapLayout
     whole: nn.Module | None = None
     read: Tensor | None = None
+    blocks: tuple[str, ...] = ()
+    built: Callable[[], nn.Module] | None = None
     channels_last: bool = True
     record: ForwardRecord | None = None
 
@@ -194,22 +206,31 @@ class Backbone:
             lambda targets: self.gradient(seen.activation, targets, seen.context),
         )
 
-    def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
+    def attention(
+        self, images: Tensor, targets: Tensor, *, gradients: bool, score: BlockScore = ""
+    ) -> Attention:
         """The self-attention of every block on some images, by a pass through the whole network.
 
         Args:
             images: ``[n, channels, H, W]``, normalised; ``targets``: ``[n]``.
             gradients: those of the targets' logits too.
+            score: whose gradients; see ``methods.base.View.attention``.
+
+        Raises:
+            NoGradient: the blocks are not known whose scores are asked for.
         """
         assert self.whole is not None, "the pipeline asks applicability first"
         assert self.read is not None, "it comes with the whole"
         with torch.set_grad_enabled(gradients), unfused(self.whole, gradients=gradients) as kept:
-            logits = self._answered(logits_of(self.whole(images)), len(images))
-            found = (
-                torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept)
-                if gradients
-                else ()
-            )
+            if score:
+                found = self._of_each_block(images, targets, kept, mean=score == "mean")
+            else:
+                logits = self._answered(logits_of(self.whole(images)), len(images))
+                found = (
+                    torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), kept)
+                    if gradients
+                    else ()
+                )
         weights = tuple(one.detach() for one in kept)
         read = self.read.to(images.device)
         return Attention(
@@ -219,6 +240,26 @@ class Backbone:
             self.layout.height,
             self.layout.width,
             read,
+        )
+
+    def _of_each_block(
+        self, images: Tensor, targets: Tensor, kept: list[Tensor], *, mean: bool
+    ) -> tuple[Tensor, ...]:
+        """Gradients of each block's own score with respect to its own attention."""
+        assert self.whole is not None, "the pipeline asks applicability first"
+        if not self.blocks:
+            raise NoGradient(
+                "no block of the network has a score of its own: its attention stands in no block "
+                "that gives tokens",
+                "camtui methods lists others for transformers: rollout, gradattention",
+            )
+        count = len(self.blocks)
+        with every_block([self.whole.get_submodule(name) for name in self.blocks], mean=mean):
+            logits = self._answered(logits_of(self.whole(images)), count * len(images))
+        scores = logits.gather(1, targets.repeat(count)[:, None]).view(count, -1).sum(1)
+        return tuple(
+            torch.autograd.grad(one, weights, retain_graph=True)[0]
+            for one, weights in zip(scores, kept, strict=True)
         )
 
     def on(self, device: torch.device) -> Callable[[Tensor], Answer]:
@@ -332,7 +373,18 @@ def _loaded(
     score = spec.score or built.score or "softmax"
     _check_score(spec, score, found)
     facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
-    return _agreeing(facts, model, found, device)
+    made = _agreeing(facts, model, found, device)
+    return replace(made, built=partial(_as_built, spec, found.output, redrawn=redrawn))
+
+
+def _as_built(spec: BackboneSpec, output: str, *, redrawn: bool) -> nn.Module:
+    """The network as its maker built it, answering with its logits alone."""
+    model = in_float32(family_of(spec.key).build(spec)).model.eval().requires_grad_(False)
+    if redrawn:
+        redraw(model)
+    if output:
+        model.register_forward_hook(lambda _, __, answer: logits_of(answer, output))
+    return model
 
 
 class _Facts(NamedTuple):
@@ -549,8 +601,8 @@ def with_attention(backbone: Backbone, model: nn.Module, record: ForwardRecord) 
     read = tokens_read(model, record.images[1:]) if blocks else None
     if read is None:
         return backbone
-    facts = replace(backbone.facts, attention=blocks)
-    return replace(backbone, facts=facts, whole=model, read=read)
+    facts, names = replace(backbone.facts, attention=blocks), block_names(record, blocks)
+    return replace(backbone, facts=facts, whole=model, read=read, blocks=names)
 
 
 def _split(facts: _Facts, model: nn.Module, found: ForwardRecord) -> Split:

@@ -9,16 +9,17 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
-from evaluator.methods.base import Attention, BiasGradient
+from evaluator.errors import NoGradient, NoRelevance, StateChanged, is_out_of_memory, loses_device
+from evaluator.methods.base import Attention, BiasGradient, BlockScore
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
-from evaluator.networks.device import disable_tf32, make_deterministic
+from evaluator.networks.device import disable_tf32, make_deterministic, to_device
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.layers import bias_gradients, layer_gradients
+from evaluator.networks.relevance import relevance
 from evaluator.records import Precision
 from evaluator.text import printable
 
@@ -92,6 +93,7 @@ class Network:
         side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
         batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs
             out of memory.
+        as_built: the network as its maker built it, once a method has asked for it.
         forwards: images that went through the network so far; ``shrunk``: a line for each time a
             batch was halved.
     """
@@ -121,6 +123,7 @@ class Network:
         self.forwards = 0
         self.shrunk: list[str] = []
         self._baseline: Tensor | None = None
+        self.as_built: nn.Module | None = None
         self._check_bfloat16()
 
     def _check_bfloat16(self) -> None:
@@ -185,7 +188,9 @@ class Network:
     ) -> Iterator[tuple[int, int, Tensor]]:
         """``∂s_c/∂x`` of images made chunk by chunk: ``start``, ``stop``, ``[n, channels, H, W]``.
 
-        In smaller batches than ``passes``, which are halved for themselves.
+        In smaller batches than ``passes``, which are halved for themselves. Every batch is full,
+        the last one with copies of its last image: kernels round by the size of a batch, not by
+        what else is in it, so that a gradient is the same to the bit whatever it is computed with.
 
         Args:
             targets: ``[count]``.
@@ -196,8 +201,9 @@ class Network:
 
         def computed(start: int, stop: int) -> Tensor:
             with torch.enable_grad():
-                leaf = make(start, stop).detach().clone().requires_grad_()
-                chosen = self.logits_of(leaf).gather(1, targets[start:stop, None]).sum()
+                images, classes = self._filled(make(start, stop), targets[start:stop])
+                leaf = images.detach().clone().requires_grad_()
+                chosen = self.logits_of(leaf).gather(1, classes[:, None]).sum()
                 (found,) = (
                     torch.autograd.grad(chosen, leaf, allow_unused=True)
                     if chosen.requires_grad
@@ -208,11 +214,23 @@ class Network:
                     "no gradient reaches the image: the network detaches what is behind it",
                     "take detach(), no_grad() and rounding out of its forward",
                 )
-            return found
+            return found[: stop - start]
 
         for start, stop, found in self._in_batches(count, "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)
             yield start, stop, found
+
+    def _filled(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """A full batch of gradients: the last image again, as often as it takes."""
+        copies = [1] * (len(images) - 1) + [max(1, self._size("gradient") - len(images) + 1)]
+        if copies[-1] == 1:
+            return images, targets
+        repeats = to_device(torch.tensor(copies), images.device)
+        total = sum(copies)
+        return (
+            images.repeat_interleave(repeats, 0, output_size=total),
+            targets.repeat_interleave(repeats, 0, output_size=total),
+        )
 
     def _in_batches(
         self, count: int, kind: Arithmetic | Literal["gradient"], compute: Callable[[int, int], T]
@@ -298,12 +316,14 @@ class Network:
             ),
         )
 
-    def attention(self, images: Tensor, targets: Tensor, *, gradients: bool) -> Attention:
+    def attention(
+        self, images: Tensor, targets: Tensor, *, gradients: bool, score: BlockScore = ""
+    ) -> Attention:
         """The self-attention of every block: one forward for each image, counted."""
         self.forwards += len(images)
         images = self.backbone.laid_out(images)
         with self._state_kept():
-            return self.backbone.attention(images, targets, gradients=gradients)
+            return self.backbone.attention(images, targets, gradients=gradients, score=score)
 
     def _in_parts(
         self, seen: Observation, compute: Callable[[Observation, slice], Tensor]
@@ -371,7 +391,10 @@ class Network:
 
         def computed(start: int, stop: int) -> dict[str, tuple[Tensor, Tensor]]:
             at = slice(start, stop)
-            return layer_gradients(self.backbone, images[at], targets[at], self.logits_of, names)
+            full, classes = self._filled(images[at], targets[at])
+            found = layer_gradients(self.backbone, full, classes, self.logits_of, names)
+            count = stop - start
+            return {name: (one[:count], two[:count]) for name, (one, two) in found.items()}
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)
@@ -397,9 +420,35 @@ class Network:
         parts: list[Tensor] = []
 
         def computed(start: int, stop: int) -> Tensor:
-            at = slice(start, stop)
-            found, layers = bias_gradients(self.backbone, images[at], targets[at], self.logits_of)
-            return combine(images[at] * found, layers)
+            at, count = slice(start, stop), stop - start
+            full, classes = self._filled(images[at], targets[at])
+            found, layers = bias_gradients(self.backbone, full, classes, self.logits_of)
+            part = [BiasGradient(gradient[:count], bias) for gradient, bias in layers]
+            return combine(images[at] * found[:count], part)
+
+        for start, stop, part in self._in_batches(len(images), "gradient", computed):
+            self.forwards += GRADIENT_COST * (stop - start)
+            parts.append(part)
+        return torch.cat(parts)
+
+    def relevance(self, images: Tensor, targets: Tensor, composite: str) -> Tensor:
+        """Relevance of the images by LRP (``relevance.relevance``), through the network as built.
+
+        Counted and batched as ``gradients``: ``[n, channels, H, W]``.
+
+        Raises:
+            NoRelevance: there are no rules for it.
+        """
+        seen, parts = self.backbone.facts.preprocessing, []
+        if self.as_built is None:
+            if self.backbone.built is None:
+                raise NoRelevance("the network as it was built is not at hand", "camtui methods")
+            self.as_built = self.backbone.built().to(self.device)
+
+        def computed(start: int, stop: int) -> Tensor:
+            assert self.as_built is not None, "it has just been made"
+            full, classes = self._filled(images[start:stop], targets[start:stop])
+            return relevance(self.as_built, full, classes, composite, seen)[: stop - start]
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)

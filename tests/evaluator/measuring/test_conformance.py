@@ -227,7 +227,7 @@ def test_every_method_of_camtuis_own(key: str) -> None:
     assert broken(all_methods()[key]()) == {}
 
 
-@pytest.mark.parametrize("key", ["rollout", "gradattention"])
+@pytest.mark.parametrize("key", ["rollout", "gradattention", "legrad"])
 def test_methods_of_attention_are_tried_on_a_transformer(key: str) -> None:
     verdicts = list(verdicts_of("method", key))
     tried = {verdict.rule for verdict in verdicts if verdict.passed}

@@ -34,6 +34,7 @@ METHODS = (
     "fullgrad",
     "polycam:variant=plus",
     "opticam:steps=2",
+    "lrp",
 )
 NEXT = 1e-3
 """Two values of float16 next to each other below 1."""
@@ -76,6 +77,31 @@ def test_alone_and_in_halved_batches_are_the_same_rows(network: str, spec: str) 
     halved = rows(bench(NETWORKS[network](), batch_size=3), spec, images)
     for place in range(IMAGES):
         assert_alike(halved, whole, place, place)
+
+
+def test_gradients_are_the_same_to_the_bit_whatever_they_are_computed_with() -> None:
+    """Images of one unit, halved and alone: full batches of gradients, 4 of 16."""
+    images, made = random_images(5, seed=1, side=64), bench(Wide(), side=64)
+    assert made.network.batch_sizes["fp32"] == 16
+    whole = _gradients_of(made, images)
+    for parts in ([3, 2], [1] * 5):
+        found = [_gradients_of(made, part) for part in torch.split(images, parts)]
+        for name, expected in whole.items():
+            assert torch.equal(torch.cat([one[name] for one in found]), expected), name
+
+
+def _gradients_of(made: Bench, images: Tensor) -> dict[str, Tensor]:
+    view = view_of(made, images).image
+    which = versions(view, 3)
+
+    def make(start: int, stop: int) -> Tensor:
+        return view.images[which[start:stop]]
+
+    return {
+        "gradient": view.gradient(make, len(which), which, weights=which.new_ones(len(which))),
+        "layers": next(iter(view.layers().values()))[1],
+        "biases": view.biases(lambda of_input, _layers: of_input),
+    }
 
 
 @pytest.mark.parametrize("spec", METHODS)
@@ -337,6 +363,20 @@ def test_a_network_that_detaches_its_image_says_so() -> None:
     make, count, which = shown(view, 1)
     with pytest.raises(NoGradient, match="no gradient reaches the image"):
         view.gradient(make, count, which)
+
+
+class Wide(nn.Module):
+    """Wide enough for kernels that are chosen by the size of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 96, 3, stride=2), nn.ReLU()
+        )
+        self.fc = nn.Linear(96, 500)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.features(images).mean((2, 3)))  # type: ignore[no-any-return]  # nn.Module.__call__ is Any
 
 
 # -- several layers

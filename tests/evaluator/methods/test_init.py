@@ -32,6 +32,7 @@ NETWORKS_OF = {
     "hirescam": ALL_THREE,
     "shapleycam": ALL_THREE,
     "gradattention": " ".join(TRANSFORMERS),
+    "legrad": " ".join(TRANSFORMERS),
     "rollout": " ".join(TRANSFORMERS),
 }
 OPTIONS_OF = {
@@ -39,6 +40,7 @@ OPTIONS_OF = {
     "finercam": ["", "gamma=1", "n=50"],
     "iscam": ["n=1", "n=4"],
     "kpcacam": ["kernel=sigmoid", "kernel=rbf"],
+    "legrad": ["", "blocks=2", "score=read"],
     "reciprocam": ["", "mask=hard"],
     "scorecam": [f"variant={one}" for one in ScoreCAM.choices["variant"]],
     "smoothgradcampp": [
