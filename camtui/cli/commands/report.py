@@ -22,12 +22,16 @@ def report(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.")
     ],
-    worst: Annotated[
+    images: Annotated[
         int,
         typer.Option(
-            "--worst", metavar="N", min=0, help="How many of the worst images of each backbone."
+            "--images",
+            "--worst",
+            metavar="N",
+            min=0,
+            help="So many of the best, typical and worst images of each network's best method.",
         ),
-    ] = 6,
+    ] = 2,
     charts: Annotated[
         bool, typer.Option("--charts/--no-charts", help="Charts need matplotlib.")
     ] = True,
@@ -36,7 +40,8 @@ def report(
 ) -> None:
     """Write one self-contained page about a run.
 
-    Table, charts, worst images, failures, protocol, and the plan that makes the run again.
+    The answer first: the best method of each network, by how much, and whether that is certain.
+    Then ranks, tables, charts, best, typical and worst images, failures, and what makes it again.
 
     Example: camtui report val -o val.html
     """
@@ -49,7 +54,7 @@ def report(
     check_free(target, force=force)
     reader = open_run(run)
     with destination(target, force=force) as binary, as_text(binary) as stream:
-        missing = write_report(stream, reader, plan_toml(reader), ReportOptions(worst, charts))
+        missing = write_report(stream, reader, plan_toml(reader), ReportOptions(images, charts))
     for line in missing:
         print_message(f"left out: {line}")
     print_message(f"wrote {printable(target)}")
