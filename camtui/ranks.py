@@ -124,7 +124,7 @@ def ranks_of(readers: Sequence[RunReader], metrics: Sequence[Metric]) -> Ranks:
     if len(readers) < 2:
         raise UsageError("ranks takes two runs or more", "camtui ranks RUN RUN")
     for other in readers[1:]:
-        _refuse_strangers(readers[0], other)
+        refuse_strangers(readers[0], other)
     chosen = [_choices(reader) for reader in readers]
     differing = [name for name in CHOICES if len({one[name] for one in chosen}) > 1]
     if not differing:
@@ -151,8 +151,12 @@ def ranks_of(readers: Sequence[RunReader], metrics: Sequence[Metric]) -> Ranks:
     return Ranks(runs, found)
 
 
-def _refuse_strangers(first: RunReader, other: RunReader) -> None:
+def refuse_strangers(first: RunReader, other: RunReader, *, whole: bool = True) -> None:
     """Refuse a run of other images, networks or methods than the first.
+
+    Args:
+        whole: every network and method must be the same; else only the weights of those networks
+            that both have.
 
     Raises:
         Mismatch: names each difference.
@@ -162,13 +166,18 @@ def _refuse_strangers(first: RunReader, other: RunReader) -> None:
         ("data", first.manifest_sha256(), other.manifest_sha256()),
         ("images", first.images_wanted(), other.images_wanted()),
         ("seed", mine.seed, theirs.seed),
-        ("networks", _names(_networks(mine)), _names(_networks(theirs))),
-        ("methods", _names(mine.methods), _names(theirs.methods)),
     ]
+    if whole:
+        facts += [
+            ("networks", _names(_networks(mine)), _names(_networks(theirs))),
+            ("methods", _names(mine.methods), _names(theirs.methods)),
+        ]
     weights, others = (
         {
             network: loaded.sha256
-            for network, name in _networks(reader.plan()).items()
+            for network, name in (
+                _networks(reader.plan()) if whole else {one: one for one in reader.backbones()}
+            ).items()
             if (loaded := reader.backbones().get(name)) is not None
         }
         for reader in (first, other)
@@ -180,10 +189,11 @@ def _refuse_strangers(first: RunReader, other: RunReader) -> None:
     different = [f"{what}: {_short(a)} → {_short(b)}" for what, a, b in facts if a != b]
     if different:
         names = [printable(reader.info().name) for reader in (first, other)]
+        what = "images, networks and methods" if whole else "images and weights"
         raise Mismatch(
-            f"{' and '.join(names)} are not of the same images, networks and methods "
-            f"({'; '.join(different)})",
-            "ranks sets runs side by side that differ in the protocol alone: camtui show RUN",
+            f"{' and '.join(names)} are not of the same {what} ({'; '.join(different)})",
+            "runs that differ in the protocol alone are set side by side, or runs of one protocol "
+            "on the same images: camtui show RUN",
         )
 
 

@@ -298,21 +298,29 @@ def _bump(axes: Axes, panel: Ranked, styles: Mapping[str, Style]) -> None:
     ends = sorted(
         (ranks[last], method) for method, ranks in panel.ranks.items() if ranks[last] is not None
     )
-    for height, (_, method) in enumerate(ends, 1):  # ranks may be equal, and names must not
+    names: list[tuple[int, float, str]] = [  # ranks may be equal, and names must not be
+        (last, height, method) for height, (_, method) in enumerate(ends, 1)
+    ]
+    for method, ranks in panel.ranks.items():
+        if ranks[last] is None:
+            place, rank = [(n, rank) for n, rank in enumerate(ranks) if rank is not None][-1]
+            names.append((place, rank, method))
+    for place, height, method in names:
         axes.text(
-            last + 0.12,
+            place + 0.12,
             height,
             _plain(method_title(method)),
             color=styles[method]["color"],
             fontsize=8,
             va="center",
         )
+    lowest = max(rank for ranks in panel.ranks.values() for rank in ranks if rank is not None)
     axes.set_xlim(-0.2, last + 0.2)
     axes.set_xticks(range(last + 1), list(map(_plain, panel.places)), fontsize=8)
     if last > 3:
         axes.tick_params("x", rotation=35)
-    axes.set_yticks(range(1, len(panel.ranks) + 1))
-    axes.set_ylim(len(panel.ranks) + 0.5, 0.5)
+    axes.set_yticks(range(1, round(lowest) + 1))
+    axes.set_ylim(max(lowest, len(ends)) + 0.5, 0.5)
     axes.set_ylabel("rank")
 
 

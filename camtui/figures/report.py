@@ -61,10 +61,12 @@ class ReportOptions:
         images: so many of the best, of the typical and of the worst, of every backbone's best
             method.
         charts: whether to draw them, which needs matplotlib.
+        checked: what is known of whether the run was verified, in words.
     """
 
     images: int = 2
     charts: bool = True
+    checked: str = ""
 
 
 def write_report(
@@ -100,7 +102,7 @@ def write_report(
     stream.writelines(section("Failures", _failures(reader)))
     every = long_table(reader, TableOptions(ci=True, ranks=False))
     stream.writelines(section("Every number", _folded(table_html(_headline_first(every)))))
-    stream.writelines(section("Compute it again", _protocol(reader, plan_toml)))
+    stream.writelines(section("Compute it again", _protocol(reader, plan_toml, contents.checked)))
     end_page(stream, missing)
     return missing
 
@@ -191,7 +193,7 @@ def _entry(entry: Entry, column: TableColumn) -> str:
 
 def _name(text: str, column: str) -> str:
     """Return the title of a method or backbone in place of its key."""
-    if column == "method":
+    if column in ("method", "first", "second"):
         return method_title(text)
     return backbone_title(text) if column == "backbone" else text
 
@@ -247,7 +249,9 @@ def _best_first(group: Sequence[CellView]) -> list[CellView]:
 def _ranking_row(
     view: CellView, group: Sequence[CellView], metrics: Sequence[Metric], names: Mapping[int, str]
 ) -> TableRow:
-    same = [method_title(one.cell.method) for one in group if one.twin == view.cell.method]
+    same = dict.fromkeys(
+        method_title(one.cell.method) for one in group if one.twin == view.cell.method
+    )
     name = names.get(view.cell.id) or method_title(view.cell.method)
     name += f" = {', '.join(same)}" if same else ""
     row = view_row([Entry(name)], view, metrics, TableOptions(ci=True))
@@ -541,8 +545,10 @@ def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
         yield f'<p class="note">{most} of {total} shown</p>\n'
 
 
-def _protocol(reader: RunReader, plan_toml: str) -> Iterator[str]:
+def _protocol(reader: RunReader, plan_toml: str, checked: str) -> Iterator[str]:
     run = run_record(reader)
+    if checked:
+        yield f"<p>Verified: {escape(checked)}</p>\n"
     for name, loaded in run["backbones"].items():
         if loaded:
             words = (
