@@ -149,7 +149,7 @@ def _write_files(reader: RunReader, folder: Path) -> Iterator[str]:
     export_file(reader, ExportRequest(form, per_image=True), folder / f"rows.{form}")
     _write_images(reader, folder / "images.csv")
     with destination(folder / "report.html") as binary, as_text(binary) as stream:
-        yield from write_report(stream, reader, plan_toml(reader), ReportOptions(worst=0))
+        yield from write_report(stream, reader, plan_toml(reader), ReportOptions(images=0))
     (folder / "CITATION").write_text(_citation(reader), "utf-8")
 
 

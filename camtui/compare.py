@@ -125,7 +125,7 @@ def compare_runs(
         Mismatch: the protocols differ and ``force`` is off; the message names each option.
         NotFound: no common cell, or no common image in any.
     """
-    different = list(_protocol_differences(first, second, metrics))
+    different = list(protocol_differences(first, second, metrics))
     if different and not force:
         raise Mismatch(
             f"the runs have different protocols ({'; '.join(different)})",
@@ -204,9 +204,10 @@ def _listed(cells: dict[str, Cell], most: int = 4) -> str:
     )
 
 
-def _protocol_differences(
+def protocol_differences(
     first: RunReader, second: RunReader, metrics: Sequence[Metric]
 ) -> Iterator[str]:
+    """Yield what two runs differ in that these metrics depend on, a clause each."""
     mine, theirs = first.plan(), second.plan()
     for option in options_of(metrics, set(mine.methods) & set(theirs.methods)):
         before, after = getattr(mine, option.name), getattr(theirs, option.name)
@@ -267,8 +268,8 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
 def _differences(
     first: RunReader, mine: Cell, second: RunReader, theirs: Cell, metrics: Sequence[Metric]
 ) -> Iterator[ComparedCell]:
-    values = dict(_values(first, mine))
-    pairs = [(new, values[path]) for path, new in _values(second, theirs) if path in values]
+    values = dict(values_of(first, mine))
+    pairs = [(new, values[path]) for path, new in values_of(second, theirs) if path in values]
     for metric in metrics:
         made_of = HEADLINES.get(metric.key)
         needed = made_of.sources if made_of else (metric.key,)
@@ -290,7 +291,8 @@ def _differences(
             )
 
 
-def _values(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
+def values_of(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, Values]]:
+    """Yield path and values of every image that a cell has a row of."""
     for row, image, curves in reader.rows.of_cell(cell.id, verify=True):
         known = {name: value for name in ROW_METRICS if (value := getattr(row, name)) is not None}
         yield image.path, {**known, **curves}

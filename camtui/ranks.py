@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from camtui.compare import Verdict
 from camtui.format.cells import CellView, cell_views
+from camtui.format.numbers import ABSENT, count, metric_header, percent
+from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
+from evaluator import catalog
 from evaluator.errors import Mismatch, NotFound, UsageError
 from evaluator.metrics.base import Metric
 from evaluator.plan import PROTOCOL, RunPlan, options_of
@@ -121,7 +124,7 @@ def ranks_of(readers: Sequence[RunReader], metrics: Sequence[Metric]) -> Ranks:
     if len(readers) < 2:
         raise UsageError("ranks takes two runs or more", "camtui ranks RUN RUN")
     for other in readers[1:]:
-        _refuse_strangers(readers[0], other)
+        refuse_strangers(readers[0], other)
     chosen = [_choices(reader) for reader in readers]
     differing = [name for name in CHOICES if len({one[name] for one in chosen}) > 1]
     if not differing:
@@ -148,8 +151,12 @@ def ranks_of(readers: Sequence[RunReader], metrics: Sequence[Metric]) -> Ranks:
     return Ranks(runs, found)
 
 
-def _refuse_strangers(first: RunReader, other: RunReader) -> None:
+def refuse_strangers(first: RunReader, other: RunReader, *, whole: bool = True) -> None:
     """Refuse a run of other images, networks or methods than the first.
+
+    Args:
+        whole: every network and method must be the same; else only the weights of those networks
+            that both have.
 
     Raises:
         Mismatch: names each difference.
@@ -159,13 +166,18 @@ def _refuse_strangers(first: RunReader, other: RunReader) -> None:
         ("data", first.manifest_sha256(), other.manifest_sha256()),
         ("images", first.images_wanted(), other.images_wanted()),
         ("seed", mine.seed, theirs.seed),
-        ("networks", _names(_networks(mine)), _names(_networks(theirs))),
-        ("methods", _names(mine.methods), _names(theirs.methods)),
     ]
+    if whole:
+        facts += [
+            ("networks", _names(_networks(mine)), _names(_networks(theirs))),
+            ("methods", _names(mine.methods), _names(theirs.methods)),
+        ]
     weights, others = (
         {
             network: loaded.sha256
-            for network, name in _networks(reader.plan()).items()
+            for network, name in (
+                _networks(reader.plan()) if whole else {one: one for one in reader.backbones()}
+            ).items()
             if (loaded := reader.backbones().get(name)) is not None
         }
         for reader in (first, other)
@@ -177,10 +189,11 @@ def _refuse_strangers(first: RunReader, other: RunReader) -> None:
     different = [f"{what}: {_short(a)} → {_short(b)}" for what, a, b in facts if a != b]
     if different:
         names = [printable(reader.info().name) for reader in (first, other)]
+        what = "images, networks and methods" if whole else "images and weights"
         raise Mismatch(
-            f"{' and '.join(names)} are not of the same images, networks and methods "
-            f"({'; '.join(different)})",
-            "ranks sets runs side by side that differ in the protocol alone: camtui show RUN",
+            f"{' and '.join(names)} are not of the same {what} ({'; '.join(different)})",
+            "runs that differ in the protocol alone are set side by side, or runs of one protocol "
+            "on the same images: camtui show RUN",
         )
 
 
@@ -377,3 +390,69 @@ def kendall_w(ranks: Sequence[Sequence[float]]) -> float | None:
 def said(name: str) -> str:
     """A choice as it is typed: ``curve-steps``."""
     return PROTOCOL[name].flag.removeprefix("--")
+
+
+def ranks_table(found: Ranks, ranking: Ranking, digits: int) -> Table:
+    """Return the ranks of the methods in each run, with their averages."""
+    columns = (
+        TableColumn("method", "method", "Method", numeric=False),
+        *(TableColumn(f"{at}", f"run {at}", f"Run {at}") for at in range(1, len(found.runs) + 1)),
+    )
+    rows = tuple(
+        TableRow(
+            (
+                Entry(one.method),
+                *(
+                    Entry(f"{rank:g}", f"({percent(average, digits)})")
+                    for rank, average in zip(one.ranks, one.averages, strict=True)
+                ),
+            )
+        )
+        for one in sorted(ranking.methods, key=lambda one: one.ranks)
+    )
+    w = "–" if ranking.w is None else f"{ranking.w:.3f}"
+    notes = [
+        f"run {at}: {one.run} ("
+        + ", ".join(f"{said(name)} {value}" for name, value in one.choices.items())
+        + ")"
+        for at, one in enumerate(found.runs, 1)
+    ]
+    if ranking.lacking:
+        notes.append(f"without a rank in some run: {', '.join(ranking.lacking)}")
+    header = metric_header(catalog.metric(ranking.metric), long=True)
+    title = f"{ranking.backbone} · {header} · ranks in {len(found.runs)} runs · Kendall's W {w}"
+    return Table(title, columns, (Block("", rows),), tuple(notes))
+
+
+def pairs_table(ranking: Ranking) -> Table:
+    """Return the pairs on which the runs are not of one mind, flipped ones first."""
+    columns = (
+        TableColumn("first", "method", "Method", numeric=False),
+        TableColumn("second", "against", "Against", numeric=False),
+        *(TableColumn(key, key, key.capitalize()) for key in ("better", "worse", "tied")),
+        TableColumn("flip", "flipped by", "Flipped by", numeric=False),
+    )
+    unsteady = [pair for pair in ranking.pairs if not pair.steady]
+    rows = tuple(
+        TableRow(
+            (
+                Entry(pair.first),
+                Entry(pair.second),
+                *(Entry(count(number)) for number in (pair.better, pair.worse, pair.tied)),
+                Entry(
+                    ", ".join(" + ".join(map(said, one.split(" + "))) for one in pair.flipped_by)
+                    or ABSENT
+                ),
+            )
+        )
+        for pair in sorted(unsteady, key=lambda pair: not (pair.better and pair.worse))
+    )
+    steady = len(ranking.pairs) - len(unsteady)
+    turned = sum(bool(pair.better and pair.worse) for pair in ranking.pairs)
+    notes = (
+        f"{count(turned)} of {count(len(ranking.pairs))} pairs turn round; "
+        f"{count(steady)} are the same in every run, and not listed",
+        "tied: not separated by the paired t test, 5 % over all pairs of the run (Holm)",
+    )
+    title = f"{ranking.backbone} · pairs that the protocol changes"
+    return Table(title, columns, (Block("", rows),), notes)

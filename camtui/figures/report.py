@@ -1,4 +1,4 @@
-"""One self-contained page about a run: table, charts, worst images, failures, protocol.
+"""One self-contained page about a run: its answer, tables, charts, images, and how to repeat it.
 
 Nothing is fetched, no script.
 """
@@ -7,33 +7,43 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape as html_escape
 from importlib.resources import files
+from pathlib import PurePath
 from typing import TYPE_CHECKING, TextIO
 
 from camtui.export.records import run_record
-from camtui.format.cells import SIGNS, cell_views
-from camtui.format.notes import in_print, run_title
+from camtui.format.cells import SIGNS, CellView, Paired, cell_views, shown_metrics
+from camtui.format.notes import block_notes, block_title, in_print, mean_notes, run_notes, run_title
+from camtui.format.numbers import half_width, metric_header, percent, with_interval
 from camtui.format.table import (
+    Block,
     Entry,
     Table,
     TableColumn,
     TableOptions,
     TableRow,
     long_table,
-    summary_table,
+    view_row,
 )
 from camtui.format.terms import backbone_title, method_title
+from camtui.ranks import ranked
 from evaluator.errors import NotFound, UsageError
+from evaluator.metrics.base import Metric
 from evaluator.records import Cell
-from evaluator.text import printable
+from evaluator.statistics import FEWEST_TESTED, PairedDifference
+from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from matplotlib.figure import Figure
 
     from evaluator.store.reader import RunReader
+
+MANY = 10
+"""Columns; tables that have more are printed smaller."""
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -48,12 +58,15 @@ class ReportOptions:
     """The parts of a run that the page shows.
 
     Attributes:
-        worst: images of every backbone's leading cell.
+        images: so many of the best, of the typical and of the worst, of every backbone's best
+            method.
         charts: whether to draw them, which needs matplotlib.
+        checked: what is known of whether the run was verified, in words.
     """
 
-    worst: int = 6
+    images: int = 2
     charts: bool = True
+    checked: str = ""
 
 
 def write_report(
@@ -68,21 +81,43 @@ def write_report(
         What had to be left out and why, a line each; it stands in the page too.
     """
     missing: list[str] = []
-    table = summary_table(reader, TableOptions(ci=True))
+    metrics = shown_metrics(reader)
+    views = cell_views(reader, metrics)
+    loaded, lacking = reader.backbones(), reader.lacking()
+
+    def heading(name: str, group: Sequence[CellView]) -> Block:
+        notes = (*block_notes(group), *mean_notes(group, metrics, lacking))
+        return Block(block_title(backbone_title(name), loaded.get(name)), (), notes)
+
+    table = ranking_table(run_title(reader), views, metrics, heading)
+    table = replace(table, notes=tuple(run_notes(reader, views)))
+    begin_page(stream, run_title(reader))
+    stream.writelines(section("Answer", _answer(reader, views)))
+    if contents.charts:
+        stream.writelines(section("Ranks", rank_chart(views, missing)))
+    stream.writelines(section("Averages", table_html(table)))
+    stream.writelines(section("Charts", _charts(reader, contents, missing)))
+    stream.writelines(section("How the metrics judge", _judged(reader)))
+    stream.writelines(section("Images", _examples(reader, views, contents.images, missing)))
+    stream.writelines(section("Failures", _failures(reader)))
     every = long_table(reader, TableOptions(ci=True, ranks=False))
-    stream.write(_HEAD.format(title=escape(run_title(reader)), style=_style()))
-    stream.write(f"<h1>{escape(run_title(reader))}</h1>\n")
-    stream.writelines(_section("Averages", _table_html(_headline_first(table))))
-    stream.writelines(_section("Charts", _charts(reader, contents, missing)))
-    stream.writelines(_section("How the metrics judge", _judged(reader)))
-    stream.writelines(_section("Worst images", _worst(reader, contents.worst, missing)))
-    stream.writelines(_section("Failures", _failures(reader)))
-    stream.writelines(_section("Every number", _table_html(_headline_first(every))))
-    stream.writelines(_section("Protocol", _protocol(reader, plan_toml)))
-    if missing:
-        stream.writelines(_section("Left out", [f"<p>{escape(line)}</p>\n" for line in missing]))
-    stream.write("</body></html>\n")
+    stream.writelines(section("Every number", _folded(table_html(_headline_first(every)))))
+    stream.writelines(section("Compute it again", _protocol(reader, plan_toml, contents.checked)))
+    end_page(stream, missing)
     return missing
+
+
+def begin_page(stream: TextIO, title: str) -> None:
+    """Write everything above the first section."""
+    stream.write(_HEAD.format(title=escape(title), style=_style()))
+    stream.write(f"<h1>{escape(title)}</h1>\n")
+
+
+def end_page(stream: TextIO, missing: Sequence[str]) -> None:
+    """Write what is missing, and the end."""
+    if missing:
+        stream.writelines(section("Left out", [f"<p>{escape(line)}</p>\n" for line in missing]))
+    stream.write("</body></html>\n")
 
 
 def escape(text: object) -> str:
@@ -90,7 +125,8 @@ def escape(text: object) -> str:
     return html_escape(printable(text))
 
 
-def _section(title: str, body: Iterable[str]) -> Iterator[str]:
+def section(title: str, body: Iterable[str]) -> Iterator[str]:
+    """Yield a part of the page; nothing where it has no body."""
     lines = list(body)
     if lines:
         yield f'<section id="{title.lower().replace(" ", "-")}"><h2>{title}</h2>\n'
@@ -119,15 +155,18 @@ def _headline_first(table: Table) -> Table:
     return replace(table, columns=tuple(table.columns[place] for place in order), blocks=blocks)
 
 
-def _table_html(table: Table) -> Iterator[str]:
+def table_html(table: Table) -> Iterator[str]:
+    """Yield a table, which scrolls below its names where the page is narrow."""
     header = "".join(
         f'<th scope="col"{_kind(column)}>{escape(column.title)}</th>' for column in table.columns
     )
     for block in table.blocks:
-        caption = f"<caption>{escape(block.title)}</caption>" if block.title else ""
-        yield f'<table class="wide">{caption}<thead><tr>{header}</tr></thead><tbody>\n'
+        yield f"<h3>{escape(block.title)}</h3>" if block.title else ""
+        kind = "wide many" if len(table.columns) > MANY else "wide"
+        yield f'<div class="scroll"><table class="{kind}"><thead><tr>{header}</tr></thead>'
+        yield "<tbody>\n"
         yield from (_row(row, table.columns) for row in block.rows)
-        yield "</tbody></table>\n"
+        yield "</tbody></table></div>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
     yield from (
         f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n'
@@ -136,28 +175,25 @@ def _table_html(table: Table) -> Iterator[str]:
 
 
 def _row(row: TableRow, columns: Sequence[TableColumn]) -> str:
+    begin = '<tr class="control">' if row.control else "<tr>"
     cells = [_entry(entry, column) for entry, column in zip(row.entries, columns, strict=True)]
     if row.remark:
         names = [cell for cell, column in zip(cells, columns, strict=True) if not column.numeric]
         remark = f'<td class="text" colspan="{len(cells) - len(names)}">{escape(row.remark)}</td>'
-        return f"<tr>{''.join(names)}{remark}</tr>\n"
-    return f"<tr>{''.join(cells)}</tr>\n"
+        return f"{begin}{''.join(names)}{remark}</tr>\n"
+    return f"{begin}{''.join(cells)}</tr>\n"
 
 
 def _entry(entry: Entry, column: TableColumn) -> str:
     text = f"{'~' if entry.partial else ''}{escape(_name(entry.text, column.key))}"
     tie = f"<sup>{SIGNS['tie']}</sup>" if entry.mark == "tie" else ""
     interval = f" <small>{escape(entry.interval)}</small>" if entry.interval else ""
-    label = f' data-label="{escape(column.title)}"' if column.numeric else ""
-    return (
-        f"<td{_kind(column, entry.mark)}{label}><span "
-        f'class="value">{text}{tie}</span>{interval}</td>'
-    )
+    return f'<td{_kind(column, entry.mark)}><span class="value">{text}{tie}</span>{interval}</td>'
 
 
 def _name(text: str, column: str) -> str:
     """Return the title of a method or backbone in place of its key."""
-    if column == "method":
+    if column in ("method", "first", "second"):
         return method_title(text)
     return backbone_title(text) if column == "backbone" else text
 
@@ -169,25 +205,239 @@ def _kind(column: TableColumn, mark: str = "") -> str:
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
+def ranking_table(
+    title: str,
+    views: Sequence[CellView],
+    metrics: Sequence[Metric],
+    heading: Callable[[str, Sequence[CellView]], Block],
+    names: Mapping[int, str] = {},
+) -> Table:
+    """Return a block for each backbone, its best method first and controls last; each map once.
+
+    Args:
+        heading: of a backbone and its cells: title and notes of its block.
+        names: of cells by id, in place of their methods' titles.
+    """
+    columns = [
+        TableColumn("method", "method", "Method", numeric=False),
+        *(
+            TableColumn(metric.key, metric_header(metric), metric_header(metric, long=True))
+            for metric in sorted(metrics, key=lambda metric: metric.key != "adcc")
+        ),
+        TableColumn("n", "n", "n"),
+    ]
+    ordered = [metric for column in columns for metric in metrics if metric.key == column.key]
+    blocks = []
+    for name in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == name]
+        rows = tuple(_ranking_row(view, group, ordered, names) for view in _best_first(group))
+        blocks.append(replace(heading(name, group), rows=rows))
+    return Table(title, tuple(columns), tuple(blocks))
+
+
+def _best_first(group: Sequence[CellView]) -> list[CellView]:
+    """Return each map of a backbone once, by ADCC, controls behind the others."""
+
+    def place(view: CellView) -> tuple[bool, float]:
+        mean = view.mean("adcc")
+        return view.control, -mean.value if mean else 1.0
+
+    methods = {view.cell.method for view in group}
+    return sorted((view for view in group if view.twin not in methods), key=place)
+
+
+def _ranking_row(
+    view: CellView, group: Sequence[CellView], metrics: Sequence[Metric], names: Mapping[int, str]
+) -> TableRow:
+    same = dict.fromkeys(
+        method_title(one.cell.method) for one in group if one.twin == view.cell.method
+    )
+    name = names.get(view.cell.id) or method_title(view.cell.method)
+    name += f" = {', '.join(same)}" if same else ""
+    row = view_row([Entry(name)], view, metrics, TableOptions(ci=True))
+    if not row.remark:
+        first, n, *values = row.entries
+        row = replace(row, entries=(first, *values, n))
+    return replace(row, control=view.control)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which method of a backbone is best in ADCC.
+
+    Attributes:
+        best: its cell; ahead: of the next other average, by the paired difference.
+        tied: cells that are not separated from it.
+    """
+
+    best: CellView
+    ahead: PairedDifference | None
+    next: CellView | None
+    tied: tuple[CellView, ...]
+
+    @property
+    def certain(self) -> bool:
+        """Whether the paired test separates it from every other method."""
+        return self.next is not None and not self.tied and self.ahead is not None
+
+
+def answers(views: Sequence[CellView], paired: Paired, metric: str = "adcc") -> list[Answer]:
+    """Return the best method of each backbone that has one, by the marks of the cells."""
+    found = []
+    for name in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == name]
+        ranked = [view for view in _best_first(group) if view.marks.get(metric) == "best"]
+        if not ranked:
+            continue
+        best, mean = ranked[0], ranked[0].mean(metric)
+        others = [
+            view
+            for view in _best_first(group)
+            if not (view.control or view.unranked)
+            and (other := view.mean(metric)) is not None
+            and mean is not None
+            and other.value != mean.value
+        ]
+        behind = others[0] if others else None
+        ahead = paired(metric, best.cell.id, behind.cell.id) if behind else None
+        tied = tuple(view for view in others if view.marks.get(metric) == "tie")
+        found.append(Answer(best, ahead, behind, tied))
+    return found
+
+
+def answer_html(
+    found: Sequence[Answer], views: Sequence[CellView], names: Mapping[int, str] = {}
+) -> Iterator[str]:
+    """Yield an item for each network: the best, by how much, whether that is certain."""
+
+    def title(view: CellView) -> str:
+        return escape(names.get(view.cell.id) or method_title(view.cell.method))
+
+    yield '<ul class="answer">\n'
+    for one in found:
+        mean = one.best.mean("adcc")
+        words = (
+            f"<b>{escape(backbone_title(one.best.cell.backbone))}: {title(one.best)}</b> is best, "
+            f"ADCC {with_interval(mean)}"
+        )
+        if one.next is not None and one.ahead is not None:
+            words += (
+                f", {percent(abs(one.ahead.value))} {half_width(one.ahead)} points ahead of "
+                f"{title(one.next)}. "
+            )
+        else:
+            words += ". "
+        if one.certain:
+            words += "<b>Certain</b>: the paired test separates it from every other method."
+        elif one.tied:
+            words += f"<b>Not certain</b>: not separated from {', '.join(map(title, one.tied))}."
+        controls = [
+            view
+            for view in views
+            if view.control
+            and view.cell.backbone == one.best.cell.backbone
+            and (theirs := view.mean("adcc")) is not None
+            and mean is not None
+            and theirs.value > mean.value
+        ]
+        if controls:
+            words += f" A control scores more: {', '.join(map(title, controls))}."
+        yield f"<li>{words}</li>\n"
+    yield "</ul>\n"
+
+
+def _answer(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
+    """Yield the best method of every network, and on what that was measured."""
+    found = answers(views, reader.averages.paired)
+    if found:
+        yield from answer_html(found, views)
+    else:
+        yield f"<p>No method is best: fewer than {FEWEST_TESTED} images, or fewer than two.</p>\n"
+    info, plan = reader.info(), reader.plan()
+    untrained = [
+        backbone_title(name)
+        for name, one in reader.backbones().items()
+        if one is not None and one.weights.startswith("random:")
+    ]
+    if untrained:
+        yield f"<p><b>Untrained</b>, no result: {escape(', '.join(untrained))}.</p>\n"
+    explained = "the predicted class" if plan.target == "predicted" else "the class of the label"
+    yield (
+        f'<p class="note">On {counted(info.image_count, "image")} of '
+        f"{escape(PurePath(plan.data).name)}, of which {explained} is explained. "
+        "± is half of the 95 % interval; certain: paired t tests, 5 % over all methods "
+        "of a network (Holm).</p>\n"
+    )
+
+
+def rank_chart(
+    views: Sequence[CellView], missing: list[str], names: Mapping[int, str] = {}
+) -> Iterator[str]:
+    """Yield the ranks in ADCC across networks, where there are several."""
+    groups = {
+        name: [
+            view
+            for view in _best_first([v for v in views if v.cell.backbone == name])
+            if view.mean("adcc") is not None and not (view.control or view.unranked)
+        ]
+        for name in dict.fromkeys(view.cell.backbone for view in views)
+    }
+    groups = {name: group for name, group in groups.items() if group}
+    if len(groups) < 2:
+        return
+    from camtui.figures.charts import Ranked, bump
+
+    ranks: dict[str, list[float | None]] = {}
+    filled = set()
+    for place, group in enumerate(groups.values()):
+        order = ranked([-mean.value for view in group if (mean := view.mean("adcc"))])
+        for view, rank in zip(group, order, strict=True):
+            key = names.get(view.cell.id) or view.cell.method
+            ranks.setdefault(key, [None] * len(groups))[place] = rank
+            if view.marks.get("adcc", "") in ("best", "tie"):
+                filled.add((key, place))
+    try:
+        figure = bump([Ranked("", list(map(backbone_title, groups)), ranks, filled)])
+    except UsageError as error:
+        missing.append(f"charts: {error.message}; {error.hint}")
+        return
+    title = "Rank in ADCC on each network (filled: not separated from the best)"
+    yield f'<h3>{title}</h3><div class="charts">{drawn(figure, title)}</div>\n'
+
+
+def drawn(figure: Figure, words: str) -> str:
+    """Return a chart, with the words for those who do not see it."""
+    from camtui.figures.charts import save
+
+    stream = io.BytesIO()
+    save(figure, stream, "svg")
+    return f"<figure>{_picture(stream.getvalue(), 'image/svg+xml', words)}</figure>\n"
+
+
 def _charts(reader: RunReader, contents: ReportOptions, missing: list[str]) -> Iterator[str]:
     if not contents.charts:
         return
-    from camtui.figures.charts import chart, known_charts, save
+    from camtui.figures.charts import chart, known_charts
 
-    yield '<div class="charts">\n'
     for kind, one in known_charts().items():
-        try:
-            figure = chart(reader, kind)
-        except NotFound:
-            continue
-        except UsageError as error:
-            missing.append(f"charts: {error.message}; {error.hint}")
-            break
-        stream = io.BytesIO()
-        save(figure, stream, "svg")
-        picture = _picture(stream.getvalue(), "image/svg+xml", one.title)
-        yield f"<figure><figcaption>{escape(one.title)}</figcaption>{picture}</figure>\n"
-    yield "</div>\n"
+        charts = []
+        for name in reader.backbones():
+            try:
+                figure = chart(reader, kind, name)
+            except NotFound:
+                break
+            except UsageError as error:
+                missing.append(f"charts: {error.message}; {error.hint}")
+                return
+            charts.append(drawn(figure, f"{one.title}: {backbone_title(name)}"))
+        if charts:
+            yield f'<h3>{escape(one.title)}</h3><div class="charts">{"".join(charts)}</div>\n'
+
+
+def _folded(body: Iterable[str]) -> Iterator[str]:
+    yield "<details><summary>Show: with counts, means of images' ADCC, and failures</summary>\n"
+    yield from body
+    yield "</details>\n"
 
 
 def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
@@ -203,53 +453,65 @@ def _judged(reader: RunReader, large: int = 5000) -> Iterator[str]:
         return
     for table in judged_tables(reader, judged):
         yield f"<h3>{escape(table.title.rpartition(' · ')[2].capitalize())}</h3>\n"
-        yield from _table_html(table)
+        yield from table_html(table)
 
 
 def _picture(data: bytes, kind: str, words: str) -> str:
     return f'<img alt="{escape(words)}" src="data:{kind};base64,{b64encode(data).decode()}">\n'
 
 
-def _leading_cells(reader: RunReader) -> list[Cell]:
-    """Of every backbone the cell of best ADCC."""
-    best: dict[str, tuple[float, Cell]] = {}
-    for view in cell_views(reader):
-        mean = view.mean("adcc")
-        if mean is not None and mean.value > best.get(view.cell.backbone, (-1.0, None))[0]:
-            best[view.cell.backbone] = mean.value, view.cell
-    return [cell for _, cell in best.values()]
+def _examples(
+    reader: RunReader, views: Sequence[CellView], count: int, missing: list[str]
+) -> Iterator[str]:
+    """Yield maps of the best, typical and worst images of every network's best method."""
+    for one in _leading(views) if count else []:
+        cell, mean = one.cell, one.mean("adcc")
+        title = f"{backbone_title(cell.backbone)}, {method_title(cell.method)}"
+        yield f'<h3>{escape(title)}</h3><div class="examples">\n'
+        middle = max(0, (mean.n - count) // 2) if mean else 0
+        page = partial(reader.ranking.page, cell.id, "adcc")
+        chosen = {
+            "best": page(ascending=False, limit=count),
+            "typical": page(ascending=False, limit=middle + count)[middle:],
+            "worst": page(ascending=True, limit=count),
+        }
+        for words, places in chosen.items():
+            for place in places:
+                label = f"{words}: {percent(place.value)}"
+                yield _example(reader, cell, place.image, label, missing)
+        yield "</div>\n"
 
 
-def _worst(reader: RunReader, count: int, missing: list[str]) -> Iterator[str]:
-    for cell in _leading_cells(reader) if count else []:
-        name = f"{backbone_title(cell.backbone)}, {method_title(cell.method)}"
-        yield f"<h3>{escape(name)}: lowest ADCC first</h3>\n"
-        for place in reader.ranking.page(cell.id, "adcc", ascending=True, limit=count):
-            ref = reader.images.get(place.image)
-            try:
-                sheet = _sheet(reader, cell, place.image)
-            except NotFound as error:
-                missing.append(error.message)
-                yield (
-                    f'<p class="note">{escape(ref.path)}: {100 * place.value:.2f} '
-                    "(its file is not at hand)</p>\n"
-                )
-                continue
-            stream = io.BytesIO()
-            sheet.save(stream, "JPEG", quality=88)
-            yield _picture(
-                stream.getvalue(),
-                "image/jpeg",
-                f"{printable(ref.path)}, ADCC {100 * place.value:.2f}",
-            )
+def _leading(views: Sequence[CellView]) -> list[CellView]:
+    """Return of every backbone the cell of best ADCC; a control only where there is no other."""
+    firsts = {}
+    for name in dict.fromkeys(view.cell.backbone for view in views):
+        group = [v for v in views if v.cell.backbone == name and v.mean("adcc") is not None]
+        if group:
+            firsts[name] = _best_first(group)[0]
+    return list(firsts.values())
 
 
-def _sheet(reader: RunReader, cell: Cell, image: int) -> Image:
-    from camtui.figures.sheet import cell_sheet, open_panels
-    from camtui.pictures import DEFAULT_LOOK, PICTURE_KINDS
+def _example(reader: RunReader, cell: Cell, image: int, words: str, missing: list[str]) -> str:
+    """Return one image as the network saw it, and its overlay."""
+    from camtui.figures.sheet import class_lines, compose_plain, open_panels
+    from camtui.pictures import DEFAULT_LOOK, PictureKind
 
-    panels = open_panels(reader, cell, reader.images.get(image))
-    return cell_sheet(panels, PICTURE_KINDS, DEFAULT_LOOK)
+    ref = reader.images.get(image)
+    caption = f"{words} · {printable(ref.path.split(b'/')[-1])}"
+    try:
+        panels = open_panels(reader, cell, ref)
+    except NotFound as error:
+        missing.append(error.message)
+        return f'<p class="note">{escape(caption)} (its file is not at hand)</p>\n'
+    kinds: tuple[PictureKind, ...] = ("input", "overlay")
+    views = [panels.view(kind, DEFAULT_LOOK) for kind in kinds]
+    sheet = compose_plain([view for view in views if view is not None])
+    stream = io.BytesIO()
+    sheet.save(stream, "JPEG", quality=85)
+    picture = _picture(stream.getvalue(), "image/jpeg", f"{printable(ref.path)}, {words}")
+    lines = "<br>".join(map(escape, (caption, *class_lines(panels))))
+    return f"<figure>{picture}<figcaption>{lines}</figcaption></figure>\n"
 
 
 def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
@@ -264,27 +526,29 @@ def _failures(reader: RunReader, most: int = 100) -> Iterator[str]:
     if not failures:
         yield "<p>No image failed.</p>\n"
         return
-    yield (
-        '<table><thead><tr><th scope="col">Image</th><th scope="col" '
-        'class="text">Network, method</th>'
-    )
-    yield '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
+    told: dict[tuple[bytes, str], list[str]] = {}
     for failure in failures:
-        words = (
-            reader.images.get(failure.image).path,
-            names[failure.cell],
-            f"{failure.reason}: {failure.detail}",
-        )
-        cells = "".join(f'<td class="text">{escape(word)}</td>' for word in words)
-        yield f"<tr>{cells}</tr>\n"
-    yield "</tbody></table>\n"
+        key = reader.images.get(failure.image).path, f"{failure.reason}: {failure.detail}"
+        told.setdefault(key, []).append(names[failure.cell])
+    yield (
+        '<div class="scroll"><table><thead><tr><th scope="col" class="text">Image</th>'
+        '<th scope="col" class="text">Network, method</th>'
+        '<th scope="col" class="text">Reason</th></tr></thead><tbody>\n'
+    )
+    for (path, reason), where in told.items():
+        cells = where[0] if len(where) == 1 else f"{len(where)} of {len(names)}"
+        row = "".join(f'<td class="text">{escape(word)}</td>' for word in (path, cells, reason))
+        yield f"<tr>{row}</tr>\n"
+    yield "</tbody></table></div>\n"
     total = reader.failure_count()
     if total > most:
         yield f'<p class="note">{most} of {total} shown</p>\n'
 
 
-def _protocol(reader: RunReader, plan_toml: str) -> Iterator[str]:
+def _protocol(reader: RunReader, plan_toml: str, checked: str) -> Iterator[str]:
     run = run_record(reader)
+    if checked:
+        yield f"<p>Verified: {escape(checked)}</p>\n"
     for name, loaded in run["backbones"].items():
         if loaded:
             words = (

@@ -226,3 +226,12 @@ def compose(rows: Sequence[Sequence[Captioned]]) -> Image.Image:
                 draw.text((left, top + _LINE + side + number * _LINE), line, "black", font=font)
         top += side + _LINE + GAP + extra
     return sheet
+
+
+def compose_plain(pictures: Sequence[Pixels]) -> Image.Image:
+    """Return square pictures of one size beside each other, without words."""
+    side = pictures[0].shape[0]
+    sheet = Image.new("RGB", (len(pictures) * (side + GAP) - GAP, side), "white")
+    for place, picture in enumerate(pictures):
+        sheet.paste(Image.fromarray(picture), (place * (side + GAP), 0))
+    return sheet

@@ -67,10 +67,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class TableRow:
-    """Entries in the order of the columns, or a ``remark`` in place of numbers."""
+    """Entries in the order of the columns, or a ``remark`` in place of numbers.
+
+    Attributes:
+        control: it is of a control, and stands below a rule.
+    """
 
     entries: tuple[Entry, ...]
     remark: str = ""
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> 
     blocks = []
     for backbone in dict.fromkeys(view.cell.backbone for view in _in_plan_order(views)):
         group = [view for view in views if view.cell.backbone == backbone]
-        rows = tuple(_row([Entry(view.cell.method)], view, metrics, options) for view in group)
+        rows = tuple(view_row([Entry(view.cell.method)], view, metrics, options) for view in group)
         notes = (*block_notes(group), *mean_notes(group, metrics, lacking))
         blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, notes))
     notes = tuple(run_notes(reader, views, ranked=options.ranks))
@@ -197,7 +202,9 @@ def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOption
     for backbone, loaded in reader.backbones().items():
         mine = [group for group in groups if group.view.cell.backbone == backbone]
         rows = tuple(
-            _row([Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options)
+            view_row(
+                [Entry(group.name), Entry(group.view.cell.method)], group.view, metrics, options
+            )
             for group in mine
         )
         notes = (
@@ -232,7 +239,7 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
     ]
     rows = []
     for view in views:
-        row = _row([Entry(view.cell.backbone), Entry(view.cell.method)], view, metrics, options)
+        row = view_row([Entry(view.cell.backbone), Entry(view.cell.method)], view, metrics, options)
         tail = [Entry(count(view.summary.failed)), Entry(count(view.summary.degenerate))]
         rows.append(TableRow((*row.entries[:3], *tail, *row.entries[3:]), row.remark))
     lacking = reader.lacking()
@@ -295,9 +302,10 @@ def _in_plan_order(views: Sequence[CellView]) -> list[CellView]:
     return sorted(views, key=lambda view: view.cell.id)
 
 
-def _row(
+def view_row(
     names: list[Entry], view: CellView, metrics: Sequence[Metric], options: TableOptions
 ) -> TableRow:
+    """Return one cell as a row: names, n, an entry for each metric."""
     if not view.cell.applicable:
         blank = [Entry(ABSENT) for _ in range(len(metrics) + 1)]
         return TableRow(

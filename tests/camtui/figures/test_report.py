@@ -12,7 +12,7 @@ import pytest
 
 from camtui.export.records import plan_toml
 from camtui.figures.report import ReportOptions, write_report
-from camtui.format import percent
+from camtui.format import half_width, percent, with_interval
 from camtui.format.terms import method_title
 from evaluator.records import Failure, UnitResult
 from evaluator.store.reader import RunReader
@@ -56,22 +56,24 @@ def page(reader: RunReader, **contents: int) -> tuple[str, list[str]]:
         stream,
         reader,
         plan_toml(reader),
-        ReportOptions(contents.get("worst", 2), bool(contents.get("charts", 1))),
+        ReportOptions(contents.get("images", 2), bool(contents.get("charts", 1))),
     )
     return stream.getvalue(), missing
 
 
 def shown_rows(rows: list[list[str]]) -> dict[str, list[str]]:
-    """The first table's rows by method, intervals cut off."""
+    """The first table's rows by method, intervals and signs cut off."""
     return {
         row[0]: [cell.split(" ±")[0].rstrip("=") for cell in row[1:]]
-        for row in rows[1:5]
+        for row in rows[1:4]
         if len(row) > 3
     }
 
 
 def expected_rows(reader: RunReader) -> dict[str, list[str]]:
+    """Of the first network, each map once, by ADCC, the control last."""
     metrics = [
+        "adcc",
         "average_drop",
         "average_increase",
         "deletion",
@@ -81,21 +83,26 @@ def expected_rows(reader: RunReader) -> dict[str, list[str]]:
     ]
     summaries = {summary.cell: summary for summary in reader.averages.summaries()}
     first = next(cell.backbone for cell in reader.cells())
-    found = {cell.method: summaries[cell.id] for cell in reader.cells() if cell.backbone == first}
-    return {
-        method_title(method): [
-            percent(s.means["adcc"].value),
-            str(s.n),
-            *(percent(s.means[key].value) for key in metrics),
-        ]
-        for method, s in found.items()
-    }
+    cells = {cell.method: cell for cell in reader.cells() if cell.backbone == first}
+    order = sorted(
+        ("gradcam", "scorecam"), key=lambda m: -summaries[cells[m].id].means["adcc"].value
+    )
+    names = {"gradcam": "Grad-CAM = CAM"}
+    found = {}
+    for method in (*order, "fakecam"):
+        s = summaries[cells[method].id]
+        values = [percent(s.means[key].value) for key in metrics]
+        found[names.get(method, method_title(method))] = [*values, str(s.n)]
+    return found
 
 
 def test_the_tables_numbers_are_read_back_from_the_page(reader: RunReader) -> None:
     text, missing = page(reader)
     assert missing == []
-    assert shown_rows(Page(text).rows) == expected_rows(reader)
+    shown = shown_rows(Page(text).rows)
+    assert shown == expected_rows(reader)
+    assert list(shown)[-1] == "Fake-CAM"
+    assert '<tr class="control"><td class="text"><span class="value">Fake-CAM' in text
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(reader: RunReader) -> None:
@@ -110,12 +117,72 @@ def test_the_page_fetches_nothing_and_runs_nothing(reader: RunReader) -> None:
         "a",
     }
     sources = [attributes["src"] or "" for tag, attributes in parsed.tags if tag == "img"]
-    assert len(sources) == 5 + 2 * 2
+    ranks, charts, images = 1, 5 * 2, 2 * 3 * 2
+    assert len(sources) == ranks + charts + images
     assert all(source.startswith("data:image/") for source in sources)
     assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
     assert any(
         "default-src 'none'" in (attributes.get("content") or "") for _, attributes in parsed.tags
     )
+
+
+def test_the_answer_stands_first(tmp_path: Path) -> None:
+    path = make_run(
+        tmp_path / "run.db", images=200, methods=["fakecam", "gradcam", "gradcampp", "scorecam"]
+    )
+    with RunReader(path) as stored:
+        text, _ = page(stored, charts=0, images=0)
+        cells = {(one.backbone, one.method): one.id for one in stored.cells()}
+        best, behind = (cells["vgg16", method] for method in ("scorecam", "gradcampp"))
+        ahead = stored.averages.paired("adcc", best, behind)
+        means = {one.cell: one.means["adcc"] for one in stored.averages.summaries()}
+    assert ahead is not None
+    assert ahead.p is not None
+    assert ahead.p < 0.01
+    answer = text[text.index('id="answer"') : text.index('id="averages"')]
+    assert (
+        f"<b>VGG-16: Score-CAM</b> is best, ADCC {with_interval(means[best])}, "
+        f"{percent(ahead.value)} {half_width(ahead)} points ahead of Grad-CAM++. <b>Certain</b>"
+    ) in answer
+    assert "On 200 images of data, of which the predicted class is explained." in answer
+
+
+def test_an_answer_that_is_not_certain_names_the_ties(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run.db", images=20, methods=["gradcampp", "smoothgradcampp"])
+    with RunReader(path) as stored:
+        text, _ = page(stored, charts=0, images=0)
+        first = next(iter(stored.cells())).backbone
+        means = {
+            one.method: stored.averages.summaries()[place].means["adcc"].value
+            for place, one in enumerate(stored.cells())
+            if one.backbone == first
+        }
+    other = method_title(min(means, key=lambda method: means[method]))
+    assert f"<b>Not certain</b>: not separated from {other}." in text
+
+
+def test_a_few_images_have_no_best_method(tmp_path: Path) -> None:
+    with RunReader(make_run(tmp_path / "run.db", images=6)) as stored:
+        assert "No method is best: fewer than 10 images" in page(stored, charts=0, images=0)[0]
+
+
+def test_best_typical_and_worst_images_are_those_of_the_best_method(reader: RunReader) -> None:
+    text = page(reader, charts=0, images=1)[0]
+    cells = {(one.backbone, one.method): one.id for one in reader.cells()}
+    means = {one.cell: one.means for one in reader.averages.summaries()}
+    both = [cells["vgg16", method] for method in ("gradcam", "scorecam")]
+    cell = max(both, key=lambda one: means[one]["adcc"].value)
+    values = sorted(row.adcc for row, _, _ in reader.rows.of_cell(cell) if row.adcc is not None)
+    typical = values[::-1][(len(values) - 1) // 2]
+    part = text[text.index("<h3>VGG-16, ") :]
+    for words, value in (("best", values[-1]), ("typical", typical), ("worst", values[0])):
+        assert f"<figcaption>{words}: {percent(value)} · " in part
+
+
+def test_a_failed_image_is_one_line(tmp_path: Path) -> None:
+    with RunReader(make_run(tmp_path / "run.db", images=20, methods=["gradcam", "cam"])) as stored:
+        rows = Page(page(stored, charts=0, images=0)[0]).rows
+    assert [row[1] for row in rows if "truncated" in row[-1]] == ["3 of 4"], "no CAM on VGG-16"
 
 
 def test_hostile_names_are_text(home: Path) -> None:
@@ -201,9 +268,9 @@ def test_a_run_with_truth_says_how_its_metrics_judge_and_one_without_says_nothin
     tmp_path: Path,
 ) -> None:
     with judged_run(tmp_path / "a.db", ordered()) as reader:
-        text, _ = page(reader, worst=0, charts=False)
+        text, _ = page(reader, images=0, charts=False)
     assert '<section id="how-the-metrics-judge">' in text
     assert "<h3>Agreement with truth</h3>" in text
     assert ["Deletion ↓", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "40"] in Page(text).rows
-    other, _ = page(RunReader(make_run(tmp_path / "b.db", images=4)), worst=0, charts=False)
+    other, _ = page(RunReader(make_run(tmp_path / "b.db", images=4)), images=0, charts=False)
     assert "how-the-metrics-judge" not in other

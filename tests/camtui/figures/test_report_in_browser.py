@@ -16,6 +16,7 @@ from evaluator.store.reader import RunReader
 from tests.camtui.figures.conftest import run
 from tests.camtui.figures.test_report import Page as Parsed
 from tests.camtui.figures.test_report import expected_rows, shown_rows
+from tests.synthetic import make_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,6 +39,7 @@ QUIET = (
 )
 OVERFLOWING = """[...document.querySelectorAll("body *")]
     .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .filter(element => !element.closest(".scroll > *"))
     .map(element => element.outerHTML.slice(0, 80))"""
 
 
@@ -52,7 +54,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page_file(home: Path) -> Path:
     file = home / "report.html"
-    assert run("report", "pics", "-o", str(file), "--worst", "1")[0] == 0
+    assert run("report", "pics", "-o", str(file), "--images", "1")[0] == 0
     return file
 
 
@@ -64,26 +66,29 @@ def opened(browser: Browser, file: Path, width: int, *, dark: bool = False) -> P
     return page
 
 
-@pytest.mark.parametrize("width", [1280, 800, 400])
+@pytest.mark.parametrize("width", [1280, 800, 390])
 def test_nothing_is_cut_at_any_width_and_adcc_is_seen_first(
     browser: Browser, page_file: Path, width: int
 ) -> None:
     page = opened(browser, page_file, width)
     assert page.evaluate(OVERFLOWING) == []
-    row = page.locator("#averages tbody tr").nth(
-        1
-    )  # the first is CAM or Fake-CAM, whichever the run begins with
-    value = row.locator("td.headline .value")
-    assert value.is_visible()
-    box, first = value.bounding_box(), row.locator("td").nth(2).bounding_box()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    row = page.locator("#averages tbody tr").first
+    box, other = (row.locator(place).bounding_box() for place in ("td.headline", "td >> nth=2"))
     assert box is not None
-    assert first is not None
-    assert (
-        (box["x"], box["y"]) < (first["x"], first["y"] + 1)
-        if width > 960
-        else box["y"] < first["y"]
-    )
+    assert other is not None
+    assert box["x"] + box["width"] <= other["x"] + 1 <= width
     assert page.screenshot(full_page=True)[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
+def test_the_answer_is_on_the_first_screen(
+    browser: Browser, page_file: Path, width: int, height: int
+) -> None:
+    page = opened(browser, page_file, width)
+    box = page.locator("#answer").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < height
 
 
 def test_a_browser_reads_the_numbers_of_the_run(
@@ -93,11 +98,20 @@ def test_a_browser_reads_the_numbers_of_the_run(
     assert shown_rows(Parsed(shown).rows) == expected_rows(reader)
 
 
-def test_a_narrow_page_names_every_number(browser: Browser, page_file: Path) -> None:
-    page = opened(browser, page_file, 400)
-    cell = page.locator("#averages td.headline").first
-    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"ADCC ↑"'
-    assert page.locator("#averages thead").first.is_hidden()
+def test_methods_are_compared_on_a_narrow_page(browser: Browser, page_file: Path) -> None:
+    """A table, whose names stay where they are when the numbers are pushed aside."""
+    page = opened(browser, page_file, 390)
+    table = page.locator("#averages .scroll").first
+    heights = [row.bounding_box() for row in table.locator("tbody tr").all()]
+    assert all(box is not None and box["height"] < 80 for box in heights), "a row each"
+    before = table.locator("tbody td").first.bounding_box()
+    value = table.locator("tbody td").nth(4).bounding_box()
+    table.evaluate("one => one.scrollLeft = 120")
+    moved = table.locator("tbody td").nth(4).bounding_box()
+    assert before == table.locator("tbody td").first.bounding_box()
+    assert value is not None
+    assert moved is not None
+    assert moved["x"] == value["x"] - 120
 
 
 def test_who_prefers_the_dark_gets_it(browser: Browser, page_file: Path) -> None:
@@ -125,3 +139,28 @@ def test_printed_every_column_is_on_the_paper(browser: Browser, page_file: Path)
     words = " ".join(paper.pages[0].extract_text().split())
     assert len(titles) > 5
     assert [title for title in titles if title not in words] == []
+
+
+EIGHTEEN = [
+    *("fakecam", "centre", "randomcam", "cam", "gradcam", "xgradcam", "hirescam", "shapleycam"),
+    *("gradcampp", "smoothgradcampp", "layercam", "ablationcam", "finercam", "eigencam"),
+    *("eigengradcam", "kpcacam", "fem", "reciprocam"),
+]
+
+
+@pytest.mark.long
+def test_eighteen_methods_on_three_networks_are_eight_sheets(browser: Browser, home: Path) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    make_run(
+        home / "runs" / "all.db",
+        methods=EIGHTEEN,
+        backbones=["resnet18", "vgg16", "resnet50"],
+        images=60,
+        pictures=True,
+        data=home / "photos",
+    )
+    assert run("report", "all", "-o", str(home / "all.html"))[0] == 0
+    page = opened(browser, home / "all.html", 1280)
+    paper = pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+    assert len(paper.pages) <= 8
+    assert "is best, ADCC" in paper.pages[0].extract_text()
