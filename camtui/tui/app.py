@@ -14,7 +14,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +22,14 @@ from rich.segment import Segment
 from textual.app import App, ScreenStackError
 from textual.binding import Binding
 from textual.color import Color
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
+from textual.command import CommandPalette
 from textual.drivers import linux_driver
 from textual.events import Key
 from textual.filter import LineFilter
-from textual.message import Message
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
+from camtui.tui.find import Classes, Everything, RunAction
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen, OpenCell
@@ -91,7 +89,7 @@ class AsciiFilter(LineFilter):
 
 
 _RUN_ACTIONS = ("stop", "resume", "retry", "export")
-_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
+_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log", "open_class")
 
 CONDITIONAL_ACTIONS = (*_RUN_ACTIONS, *_VIEWS, "quit")
 """The actions that do not always mean something."""
@@ -140,57 +138,6 @@ def sequence(text: str, *, inside_tmux: bool) -> str | None:
     return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
 
 
-@dataclass
-class RunAction(Message):
-    """Request for an action of the application, as Textual names it: ``open_log('plan')``."""
-
-    action: str
-
-
-class RunCommands(Provider):
-    """The commands of the palette: all that can be done now, by name."""
-
-    def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
-        commands: list[tuple[str, str, str]] = [
-            ("table", "the averages: method × backbone", "open_screen('grid')"),
-            ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
-            ("image", "the worst image of the chosen cell", "open_screen('image')"),
-            ("ls", "all runs", "open_screen('runs')"),
-            ("compare", "two runs: mark them in the list, then =", "open_screen('runs')"),
-            ("logs", "what the driver and its workers printed", "open_log('log file')"),
-            ("errors", "images without a value, and why", "open_log('errors')"),
-            ("show", "the plan and every version", "open_log('plan')"),
-            ("timings", "what an image costs in each stage", "open_log('timings')"),
-            ("stop", "stop the run (asks first)", "stop"),
-            ("resume", "go on with the run (asks first)", "resume"),
-            ("retry", "try the failed images again (asks first)", "retry"),
-            ("export", "write a table or the data to a file", "export"),
-            ("copy", "the view, to the terminal's clipboard", "copy_view"),
-            ("theme", "dark, light, and Textual's own", "theme"),
-            ("help", "every key", "help"),
-            ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
-        ]
-        return [
-            (name, more, partial(self.app.post_message, RunAction(action)))
-            for name, more, action in commands
-            if self.app.check_action(action, ())
-        ]
-
-    async def discover(self) -> Hits:
-        """List all commands."""
-        for name, more, act in self._commands():
-            yield DiscoveryHit(name, act, text=name, help=more)
-
-    async def search(self, query: str) -> Hits:
-        """List the commands that match a query."""
-        matcher = self.matcher(query)
-        for name, more, act in self._commands():
-            # a command's own name before the words about it
-            score = max(2 * matcher.match(name), matcher.match(more))
-            if score > 0:
-                yield Hit(score, Content(name), act, text=name, help=more)
-
-
 _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
 
@@ -206,7 +153,7 @@ class Dashboard(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "camtui"
-    COMMANDS = {RunCommands}
+    COMMANDS = {Everything}
     BINDINGS = [
         Binding("e", "export", "export", tooltip="a table or the data, to a file"),
         Binding(
@@ -228,8 +175,15 @@ class Dashboard(App[int]):
         Binding("3", "open_screen('image')", "screens", key_display="1-5"),
         Binding("4", "open_screen('runs')", "screens", key_display="1-5"),
         Binding("5", "open_screen('log')", "screens", key_display="1-5"),
-        Binding("colon", "command_palette", "commands", tooltip="by name"),
-        Binding("ctrl+p", "command_palette", "commands", show=False),
+        Binding("g", "open_class", "class", show=False, tooltip="its images, by its name"),
+        Binding(
+            "colon",
+            "command_palette",
+            "find",
+            tooltip="commands, runs, methods, networks, metrics, classes, images",
+            id="always.find",
+        ),
+        Binding("ctrl+p", "command_palette", "find", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
         Binding("t", "theme", "theme", show=False, tooltip="dark, light, and Textual's own"),
         Binding(
@@ -369,13 +323,17 @@ class Dashboard(App[int]):
                 self.screen.show_snapshot()
 
     async def on_open_run(self, message: OpenRun) -> None:
+        """Open another run in place of this one."""
+        await self.open_run(message.path)
+
+    async def open_run(self, path: Path) -> None:
         """Open another run in place of this one; the one that is open is just shown."""
         old = self.connection
-        if old is not None and old.path == message.path:
+        if old is not None and old.path == path:
             self._back_to_grid()
             return
         try:
-            self.connection = RunConnection(message.path)
+            self.connection = RunConnection(path)
         except CamtuiError as error:
             self.notify(error.message, severity="error")
             return
@@ -425,11 +383,11 @@ class Dashboard(App[int]):
         """Open the cell screen."""
         self._open_cell(message.cell, message.metric)
 
-    def _open_cell(self, cell: int, metric: str) -> None:
+    def _open_cell(self, cell: int, metric: str, words: str = "") -> None:
         from camtui.tui.screens.cell import CellScreen
 
         if self.connection is not None:
-            self.push_screen(CellScreen(self.connection, cell, metric))
+            self.push_screen(CellScreen(self.connection, cell, metric, words))
 
     def on_open_image(self, message: OpenImage) -> None:
         """Open the image screen."""
@@ -458,10 +416,38 @@ class Dashboard(App[int]):
 
     def on_run_action(self, message: RunAction) -> None:
         """Run an action as soon as the palette, which asked for it, is gone."""
+        action = message.action
         if isinstance(self.screen, CommandPalette):
-            self.set_timer(0.02, partial(self.post_message, RunAction(message.action)))
+            self.set_timer(0.02, partial(self.post_message, RunAction(action)))
+        elif isinstance(action, str):
+            self.call_later(self.run_action, action)
         else:
-            self.call_later(self.run_action, message.action)
+            self.call_later(action)
+
+    def action_open_class(self) -> None:
+        """Ask for a class by a part of its name, then list its images."""
+        words = "a class, by a part of its name"
+        self.push_screen(CommandPalette(providers=[Classes], placeholder=words))
+
+    def show_cell(self, *, backbone: str = "", method: str = "", metric: str = "") -> None:
+        """Put the grid's cursor on a backbone or a method, or show another metric."""
+        grid = self._back_to_grid()
+        if grid is not None:
+            grid.show_cell(backbone, method, metric)
+
+    def show_class(self, name: str) -> None:
+        """List the chosen cell's images of a class, true or predicted."""
+        self._open_chosen(lambda cell, metric: self._open_cell(cell, metric, name))
+
+    def show_image(self, image: int) -> None:
+        """Show an image under the chosen cell's method."""
+        self._open_chosen(lambda cell, metric: self._open_image(cell, image, metric))
+
+    def _open_chosen(self, open_: Callable[[int, str], None]) -> None:
+        grid = self._back_to_grid()
+        cell = grid.chosen() if grid else None
+        if grid is not None and cell is not None:
+            open_(cell.id, grid.options.metric)
 
     # -- its looks
     # ----------------------------------------------------------------------------------------------

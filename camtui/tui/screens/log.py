@@ -15,7 +15,7 @@ from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, TableColumn, count, duration
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
@@ -31,8 +31,10 @@ LOG_LINES = 1000
 TableContent = tuple[list[TableColumn], list[Line]]
 
 
-class LogScreen(RunScreen):
+class LogScreen(ListScreen):
     """Five lists of lines."""
+
+    FILTER = "words that the line holds"
 
     BINDINGS = [
         Binding("tab", "tab(1)", "next list", priority=True),
@@ -45,6 +47,7 @@ class LogScreen(RunScreen):
         self.tab = TABS.index(tab)
         self._seen: tuple[int, int] = (-1, -1)
         self._columns: list[TableColumn] = []
+        self._lines: list[Line] = []
 
     def body(self) -> ComposeResult:
         """Compose the names of the lists, and the one that is chosen."""
@@ -81,10 +84,22 @@ class LogScreen(RunScreen):
         table = self.table
         fresh = not table.lines
         follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
-        self._columns, lines = shown
-        table.show(self._columns, lines, empty="nothing")
+        self._columns, self._lines = shown
+        lines = self._filtered()
+        table.show(self._columns, lines, empty="nothing", filter=self.words)
         if follows and lines:
             table.action_last()
+        self._show_whole()
+
+    def _filtered(self) -> list[Line]:
+        words = self.words
+        return [
+            line for line in self._lines if holds(words, *(field.text for field in line.fields))
+        ]
+
+    def filter_changed(self) -> None:
+        """Show the lines that hold the words."""
+        self.table.show(self._columns, self._filtered(), empty="nothing", filter=self.words)
         self._show_whole()
 
     async def _fetch(self, tab: int) -> None:

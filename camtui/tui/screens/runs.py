@@ -11,14 +11,13 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.message import Message
-from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.format import Field, TableColumn, cell_views, count, duration, percent
 from camtui.runs import list_runs
 from camtui.status import RunStatus, read_status
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import clock, state_field
 from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
@@ -121,7 +120,7 @@ SORTS = ("started", "name", "ADCC")
 
 def sorted_runs(entry: Sequence[RunEntry], order: str, words: str) -> list[RunEntry]:
     """Return the runs whose names hold the words: the last started, by name, or the best first."""
-    shown = [one for one in entry if words.lower() in one.path.stem.lower()]
+    shown = [one for one in entry if holds(words, one.path.stem)]
     if order == "name":
         return sorted(shown, key=lambda one: one.path.stem.lower())
     if order == "ADCC":
@@ -129,14 +128,15 @@ def sorted_runs(entry: Sequence[RunEntry], order: str, words: str) -> list[RunEn
     return shown
 
 
-class RunsScreen(RunScreen):
+class RunsScreen(ListScreen):
     """Every run of the folder."""
+
+    FILTER = "words that the run's name holds"
 
     BINDINGS = [
         Binding("space", "mark", "mark", tooltip="two marked runs can be compared"),
         Binding("equals_sign", "compare", "compare marked"),
         Binding("s", "sort", "sort", tooltip="by start, by name, by ADCC"),
-        Binding("slash", "filter", "search", tooltip="only runs whose names hold these words"),
         Binding("escape", "up", "up"),
     ]
 
@@ -151,9 +151,6 @@ class RunsScreen(RunScreen):
         """Compose the list, and the difference of the run under the cursor."""
         yield LineTable(id="runs")
         yield TextLines(id="difference", classes="ruled")
-        yield Input(
-            id="filter", placeholder="words that the run's name holds", select_on_focus=False
-        )
 
     def on_mount(self) -> None:
         """Read the runs."""
@@ -190,10 +187,10 @@ class RunsScreen(RunScreen):
                 TableColumn("images", "images", width=9),
                 TableColumn("started", "started", width=10),
             ]
-        words = self.filter_line.value
+        words = self.words
         lines = [self._line(entry) for entry in sorted_runs(self._entries, self._order, words)]
         nothing = "no run of that name; Esc shows all" if words else "no run in the folder of runs"
-        self.table.show(columns, lines, empty=nothing)
+        self.table.show(columns, lines, empty=nothing, filter=words)
         self._show_difference()
 
     def _line(self, entry: RunEntry) -> Line:
@@ -266,14 +263,6 @@ class RunsScreen(RunScreen):
         self.table.action_first()
         self.notify(f"sorted by {self._order}")
 
-    def on_input_changed(self, _: Input.Changed) -> None:
+    def filter_changed(self) -> None:
         """Search while words are typed."""
         self._show_list()
-
-    def action_up(self) -> None:
-        """Show all runs again; then back to where this was opened."""
-        if self.filter_line.value or self.filter_line.has_class("open"):
-            self.filter_line.value = ""
-            self.close_filter()
-        else:
-            self.app.pop_screen()

@@ -37,6 +37,9 @@ KEY_NAMES = {
 }
 
 
+TWO_ROWS = 30
+"""Height of the terminal from which the keys have two rows."""
+
 IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right"}
 
 
@@ -51,10 +54,8 @@ class KeyBar(TextLines):
 
     DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; }"
 
-    def __init__(self, rows: int = 1) -> None:
+    def __init__(self) -> None:
         super().__init__(id="keys")
-        self._rows = rows
-        self.styles.height = rows
 
     def on_mount(self) -> None:
         """Follow the bindings of the screen."""
@@ -73,7 +74,9 @@ class KeyBar(TextLines):
         ]
         width = self.size.width or self.app.size.width
         ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
-        self.show(key_lines(active, width, self._rows, ascii_only=ascii_only))
+        rows = 2 if self.app.size.height >= TWO_ROWS else 1
+        self.styles.height = rows
+        self.show(key_lines(active, width, rows, ascii_only=ascii_only))
 
 
 def key_lines(
