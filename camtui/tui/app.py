@@ -10,6 +10,7 @@ import asyncio
 import base64
 import codecs
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from textual.command import CommandPalette
 from textual.drivers import linux_driver
 from textual.events import Key
 from textual.filter import LineFilter
+from textual.theme import Theme
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
@@ -33,13 +35,19 @@ from camtui.tui.find import Classes, Everything, RunAction
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen, OpenCell
-from camtui.tui.theme import DEFAULTS, THEMES, Settings, colours_of, textual_theme
+from camtui.tui.theme import (
+    DEFAULTS,
+    THEMES,
+    Settings,
+    colours_of,
+    remember,
+    remembered,
+    textual_theme,
+)
 from evaluator.errors import CamtuiError
 from evaluator.text import as_ascii, printable
 
 if TYPE_CHECKING:
-    from codecs import IncrementalDecoder
-
     from textual.notifications import SeverityLevel
 
     from camtui.launch import Start
@@ -52,29 +60,66 @@ ENDED_BY = 128
 """Plus the signal's number: the exit code of a process that a signal ends."""
 
 
-def _lenient(encoding: str) -> partial[IncrementalDecoder]:
-    return partial(codecs.getincrementaldecoder(encoding), errors="ignore")
+_ASK_BACKGROUND = "\x1b]11;?\x1b\\"
+_BACKGROUND = re.compile(r"\x1b\]11;rgba?:([0-9a-fA-F/]+)(?:\x07|\x1b\\)")
+"""The terminal's answer: red, green and blue, hexadecimal."""
+
+_ANSWER_BEGUN = re.compile(r"\x1b\]1?1?;?[^\x07\x1b]{0,40}\x1b?$")
+
+_IN_TIME = 0.1
+"""Seconds after which a terminal's answer changes the colours no more."""
+
+
+class KeyDecoder:
+    """UTF-8 from a terminal as text, without bytes that are none, and without its answers."""
+
+    def __init__(self, background: Callable[[str], None]) -> None:
+        """Begin; ``background`` is called with the terminal's answer, ``ffff/ffff/ffff``."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        self._background = background
+        self._rest = ""
+
+    def decode(self, data: bytes, final: bool = False) -> str:
+        """Decode what has come; the beginning of an answer waits for its end."""
+        text, self._rest = self._rest + self._decoder.decode(data, final), ""
+        for answer in _BACKGROUND.finditer(text):
+            self._background(answer[1])
+        text = _BACKGROUND.sub("", text)
+        begun = None if final else _ANSWER_BEGUN.search(text)
+        if begun:
+            text, self._rest = text[: begun.start()], begun[0]
+        return text
 
 
 class TerminalDriver(linux_driver.LinuxDriver):
     """Textual's driver for terminals, kept alive by what these really send.
 
     A byte that is no UTF-8 is dropped; Textual alone ends. A termination puts the terminal back as
-    it was.
+    it was. The terminal is asked for its background.
     """
+
+    _asked = 0.0
 
     def run_input_thread(self) -> None:
         """Read keys until the dashboard ends; bytes that are no UTF-8 are dropped."""
         # the decoder is made inside, by this name, and fails at the first wrong byte
-        linux_driver.getincrementaldecoder = _lenient  # type: ignore[assignment, attr-defined]
+        linux_driver.getincrementaldecoder = lambda _: partial(KeyDecoder, self._told)  # type: ignore[assignment, attr-defined]
         super().run_input_thread()
 
     def start_application_mode(self) -> None:
         """Take the terminal; a termination gives it back before the process ends."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        loop = asyncio.get_running_loop()
+        self._loop_of_app = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._end, ENDED_BY + number)
+            self._loop_of_app.add_signal_handler(number, self._end, ENDED_BY + number)
+        if os.environ.get("TERM") != "linux":  # which prints what it does not know
+            self._asked = time.monotonic()
+            self.write(_ASK_BACKGROUND)
+
+    def _told(self, colour: str) -> None:
+        app, seconds = self._app, time.monotonic() - self._asked
+        if isinstance(app, Dashboard):
+            self._loop_of_app.call_soon_threadsafe(app.background_told, colour, seconds)
 
     def _end(self, code: int) -> None:
         self._app.exit(code)
@@ -220,7 +265,12 @@ class Dashboard(App[int]):
         self.start = start
         for name in THEMES:
             self.register_theme(textual_theme(name))
-        self.theme = "ansi-dark" if self.no_color else "okabe-dark"
+        chosen = settings.theme or str(remembered().get("theme", ""))
+        self._theme_chosen = chosen in self.available_themes
+        self._theme_of_terminal = ""
+        self.theme = chosen if self._theme_chosen else "okabe-dark"
+        if self.no_color:
+            self.theme = "ansi-dark"
         self.animation_level = "none"
         self.exit_message = ""
         self._ascii = AsciiFilter()
@@ -238,12 +288,32 @@ class Dashboard(App[int]):
         elif self.connection is None:
             from camtui.tui.screens.start import WelcomeScreen
 
-            await self.push_screen(WelcomeScreen())
+            await self.push_screen(WelcomeScreen(self.settings))
         else:
             grid = GridScreen(self.connection, self.settings)
             await self.push_screen(grid)
             await self._open_what_was_asked_for(grid)
         self.set_interval(self.settings.interval, self.poll)
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
+
+    def _remember_theme(self, theme: Theme) -> None:
+        if theme.name == self._theme_of_terminal:  # not a choice
+            self._theme_of_terminal = ""
+        elif not self.no_color:
+            self._theme_chosen = True
+            remember(theme=theme.name)
+
+    def background_told(self, colour: str, seconds: float) -> None:
+        """Take the light theme on a light terminal, unless another was chosen or it is too late.
+
+        Args:
+            colour: of its background, ``ffff/ffff/ffff``.
+            seconds: that the terminal has taken to answer.
+        """
+        parts = [int(part, 16) / (16 ** len(part) - 1) for part in colour.split("/") if part]
+        light = len(parts) >= 3 and sum(parts[:3]) / 3 > 0.5
+        if light and seconds <= _IN_TIME and not (self._theme_chosen or self.no_color):
+            self.theme = self._theme_of_terminal = "okabe-light"
 
     async def _open_what_was_asked_for(self, grid: GridScreen) -> None:
         name, image = self.settings.cell, self.settings.image
@@ -531,6 +601,13 @@ class Dashboard(App[int]):
     def action_retry(self) -> None:
         """Ask, then try the failed images again."""
         self._perform("retry")
+
+    def action_demo(self) -> None:
+        """Start the demo from the first screen, which opens it as soon as it is there."""
+        from camtui.tui import run_actions
+
+        if self.connection is None and not self.settings.readonly:
+            self.run_worker(run_actions.start_demo(self), group="actions", exclusive=True)
 
     def action_export(self) -> None:
         """Ask for a form and a place, then write."""

@@ -433,7 +433,7 @@ def _component_block(
                 Field(f" {name} ", role if view.control else "strong"),
                 Field(fitted(value, 15, right=True), role),
                 Field(" "),
-                *_interval(mean, scale, bar, role),
+                *interval(mean, scale, bar, role),
                 *(Field(f" {value:>{size}}", "dim" if view.control else "") for value in shown),
             ]
         )
@@ -533,7 +533,7 @@ def _scale(views: Sequence[CellView], metric: str) -> Scale:
     return Scale(max(least, floor(low * 20) / 20), min(most, (floor(high * 20) + 1) / 20))
 
 
-def _interval(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:
+def interval(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:
     """Draw ``├──●──┤``: the mean in its 95 % interval, on the scale."""
     if mean is None or width < 3:
         return [Field(" " * width)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -154,6 +154,20 @@ def shortened(names: Sequence[str], width: int) -> dict[str, str]:
         kept = text[: max(0, width - 1 - longest)]
         found[name] = f"{kept}…{text[common:]}"[:width] if common else middle[name]
     return found
+
+
+def in_words(value: object) -> str:
+    """Describe a choice of a plan in words: ``none``, ``yes``, lists and tables by commas."""
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        named = [f"{name} {in_words(one)}" for name, one in value.items() if one not in (None, "")]
+        return ", ".join(named) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(in_words, value)) or "none"
+    return str(value)
 
 
 NOT_BEGUN = "····"

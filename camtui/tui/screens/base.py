@@ -23,7 +23,7 @@ from textual.widgets import Input
 from camtui.feed import Snapshot
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.widgets.fields import Line, Spans, TextLines
+from camtui.tui.widgets.fields import Line, Spans, TextLines, field_at
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
@@ -106,8 +106,11 @@ class RunScreen(Screen[None]):
         tiny = width < MIN_WIDTH or height < MIN_HEIGHT
         if tiny and not self.has_class("tiny"):  # what is hidden loses the focus
             self._focused_before = self.focused
-        elif not tiny and self.has_class("tiny") and self._focused_before is not None:
-            self.call_after_refresh(self._focused_before.focus)
+        elif not tiny and self.has_class("tiny"):
+            tables = self.query(LineTable)
+            back = self._focused_before or (tables.first() if tables else None)
+            if back is not None:
+                self.call_after_refresh(back.focus)
         self.set_class(tiny, "tiny")
         self.set_class(width >= 120, "-wide")
         self.set_class(width >= 180 and height >= 44, "-huge")
@@ -184,6 +187,14 @@ class RunScreen(Screen[None]):
     def action_up(self) -> None:
         """Go back to the screen that this one was opened from."""
         self.app.pop_screen()
+
+    async def on_click(self, event: events.Click) -> None:
+        """Open what is clicked in the title: the list of runs, or the grid of this run."""
+        title = self.query_one("#title", TextLines)
+        if event.widget is title and event.y == 0:
+            place = field_at(title.lines[0], event.x)
+            if place in (0, 1):
+                await self.app.run_action(f"open_screen('{('runs', 'grid')[place]}')")
 
 
 class ListScreen(RunScreen):

@@ -22,7 +22,7 @@ from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import header
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.table import EndNear, LineTable, RowOpened
+from camtui.tui.widgets.table import EndNear, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
@@ -326,9 +326,19 @@ class CellScreen(ListScreen):
     # -- keys
     # ----------------------------------------------------------------------------------------------
 
+    def on_head_clicked(self, message: HeadClicked) -> None:
+        """Order the images by the metric whose heading is clicked; again: from the other end."""
+        if message.column in self.snapshot.metrics:
+            self._order_by(message.column)
+        elif message.column == "value":
+            self.action_ends()
+
     def action_metric(self, step: int) -> None:
         """Order the images by the next metric."""
-        self.metric = after(self.metric, self.snapshot.metrics, step)
+        self._order_by(after(self.metric, self.snapshot.metrics, step))
+
+    def _order_by(self, metric: str) -> None:
+        self.metric = metric
         self.show_snapshot()
         self._begin_list()
 

@@ -27,7 +27,7 @@ from camtui.tui.screens.base import ListScreen, after, rule
 from camtui.tui.theme import Settings
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery
-from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
+from camtui.tui.widgets.table import CursorMoved, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
@@ -389,6 +389,17 @@ class GridScreen(ListScreen):
         has_values = not self.options.long or column in self.snapshot.metrics
         by = column if order == "value" and has_values else ""
         self._change(order=order, column=by, descending=True)
+        self.table.action_first()
+
+    def on_head_clicked(self, message: HeadClicked) -> None:
+        """Sort by the column whose heading is clicked; again: the other way round."""
+        column = message.column
+        order = "name" if column in ("method", "backbone") else "value"
+        before = self.options
+        if (before.order, before.column) == (order, column):
+            self.action_reverse()
+            return
+        self._change(order=order, column=column, descending=True)
         self.table.action_first()
 
     def action_reverse(self) -> None:

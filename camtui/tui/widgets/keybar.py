@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
 
 from camtui.format import Field
 from camtui.tui.theme import DEFAULTS
-from camtui.tui.widgets.fields import TextLines
+from camtui.tui.widgets.fields import TextLines, field_at
 
 KEY_NAMES = {
     "enter": "⏎",
@@ -61,6 +62,24 @@ class KeyBar(TextLines):
         """Follow the bindings of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
         self._bindings_changed(self.screen)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key that is clicked does."""
+        if event.y >= len(self.lines):
+            return
+        line = self.lines[event.y]
+        place = field_at(line, event.x)
+        if place is None:
+            return
+        word = line[place | 1].text.strip()  # a key, then its word
+        for node, binding, enabled, _ in self.screen.active_bindings.values():
+            if (
+                enabled
+                and binding.show
+                and word in (binding.description, _shortened(binding.description))
+            ):
+                await self.app.run_action(binding.action, node)
+                return
 
     def on_resize(self) -> None:
         """Show the keys that fit another width."""
@@ -129,10 +148,14 @@ def _entries(
     return [
         [
             Field(f" {('/' if ascii_only else '').join(keys)}", "key"),
-            Field(f" {word.partition(' (')[0] if short else word} ", "dim"),
+            Field(f" {_shortened(word) if short else word} ", "dim"),
         ]
         for word, keys in keys_by_word(bindings, ascii_only=ascii_only).items()
     ]
+
+
+def _shortened(word: str) -> str:
+    return word.partition(" (")[0]
 
 
 def _length(entry: list[Field]) -> int:

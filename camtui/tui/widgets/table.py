@@ -54,6 +54,14 @@ class RowOpened(Message):
 
 
 @dataclass
+class HeadClicked(Message):
+    """A heading of a table was clicked, by the key of its column."""
+
+    table: str
+    column: str
+
+
+@dataclass
 class EndNear(Message):
     """A table's cursor is near the last row that is loaded."""
 
@@ -455,6 +463,11 @@ class LineTable(TableDrawing, can_focus=True):
 
         A click means the rows that are shown, whatever is to come.
         """
+        if event.y < self._heads:
+            for place, start, width in self._spans():
+                if start <= event.x < start + width + 1:
+                    self.post_message(HeadClicked(self.id or "", self._columns[place].key))
+            return
         inside = self._heads <= event.y < self._heads + self._height
         row = self._place_at(self._top + event.y - self._heads) if inside else None
         if row is None:

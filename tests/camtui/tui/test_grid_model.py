@@ -45,7 +45,7 @@ def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot)
 
 def test_a_bar_shows_the_mean_within_its_interval() -> None:
     scale = grid_model.Scale(0.6, 0.8)
-    fields = grid_model._interval(Mean(40, 0.7, 0.01), scale, 41, "")
+    fields = grid_model.interval(Mean(40, 0.7, 0.01), scale, 41, "")
     bar = "".join(field.text for field in fields)
     assert len(bar) == 41
     assert bar.index("●") == 20
