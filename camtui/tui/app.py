@@ -10,11 +10,11 @@ import asyncio
 import base64
 import codecs
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,25 +23,31 @@ from rich.segment import Segment
 from textual.app import App, ScreenStackError
 from textual.binding import Binding
 from textual.color import Color
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
+from textual.command import CommandPalette
 from textual.drivers import linux_driver
 from textual.events import Key
 from textual.filter import LineFilter
-from textual.message import Message
+from textual.theme import Theme
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
+from camtui.tui.find import Classes, Everything, RunAction
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen, OpenCell
-from camtui.tui.theme import DEFAULTS, THEMES, Settings, colours_of, textual_theme
+from camtui.tui.theme import (
+    DEFAULTS,
+    THEMES,
+    Settings,
+    colours_of,
+    remember,
+    remembered,
+    textual_theme,
+)
 from evaluator.errors import CamtuiError
 from evaluator.text import as_ascii, printable
 
 if TYPE_CHECKING:
-    from codecs import IncrementalDecoder
-
     from textual.notifications import SeverityLevel
 
     from camtui.launch import Start
@@ -54,29 +60,66 @@ ENDED_BY = 128
 """Plus the signal's number: the exit code of a process that a signal ends."""
 
 
-def _lenient(encoding: str) -> partial[IncrementalDecoder]:
-    return partial(codecs.getincrementaldecoder(encoding), errors="ignore")
+_ASK_BACKGROUND = "\x1b]11;?\x1b\\"
+_BACKGROUND = re.compile(r"\x1b\]11;rgba?:([0-9a-fA-F/]+)(?:\x07|\x1b\\)")
+"""The terminal's answer: red, green and blue, hexadecimal."""
+
+_ANSWER_BEGUN = re.compile(r"\x1b\]1?1?;?[^\x07\x1b]{0,40}\x1b?$")
+
+_IN_TIME = 0.1
+"""Seconds after which a terminal's answer changes the colours no more."""
+
+
+class KeyDecoder:
+    """UTF-8 from a terminal as text, without bytes that are none, and without its answers."""
+
+    def __init__(self, background: Callable[[str], None]) -> None:
+        """Begin; ``background`` is called with the terminal's answer, ``ffff/ffff/ffff``."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        self._background = background
+        self._rest = ""
+
+    def decode(self, data: bytes, final: bool = False) -> str:
+        """Decode what has come; the beginning of an answer waits for its end."""
+        text, self._rest = self._rest + self._decoder.decode(data, final), ""
+        for answer in _BACKGROUND.finditer(text):
+            self._background(answer[1])
+        text = _BACKGROUND.sub("", text)
+        begun = None if final else _ANSWER_BEGUN.search(text)
+        if begun:
+            text, self._rest = text[: begun.start()], begun[0]
+        return text
 
 
 class TerminalDriver(linux_driver.LinuxDriver):
     """Textual's driver for terminals, kept alive by what these really send.
 
     A byte that is no UTF-8 is dropped; Textual alone ends. A termination puts the terminal back as
-    it was.
+    it was. The terminal is asked for its background.
     """
+
+    _asked = 0.0
 
     def run_input_thread(self) -> None:
         """Read keys until the dashboard ends; bytes that are no UTF-8 are dropped."""
         # the decoder is made inside, by this name, and fails at the first wrong byte
-        linux_driver.getincrementaldecoder = _lenient  # type: ignore[assignment, attr-defined]
+        linux_driver.getincrementaldecoder = lambda _: partial(KeyDecoder, self._told)  # type: ignore[assignment, attr-defined]
         super().run_input_thread()
 
     def start_application_mode(self) -> None:
         """Take the terminal; a termination gives it back before the process ends."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        loop = asyncio.get_running_loop()
+        self._loop_of_app = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._end, ENDED_BY + number)
+            self._loop_of_app.add_signal_handler(number, self._end, ENDED_BY + number)
+        if os.environ.get("TERM") != "linux":  # which prints what it does not know
+            self._asked = time.monotonic()
+            self.write(_ASK_BACKGROUND)
+
+    def _told(self, colour: str) -> None:
+        app, seconds = self._app, time.monotonic() - self._asked
+        if isinstance(app, Dashboard):
+            self._loop_of_app.call_soon_threadsafe(app.background_told, colour, seconds)
 
     def _end(self, code: int) -> None:
         self._app.exit(code)
@@ -91,7 +134,7 @@ class AsciiFilter(LineFilter):
 
 
 _RUN_ACTIONS = ("stop", "resume", "retry", "export")
-_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log")
+_VIEWS = ("copy_view", "copy_cell", "freeze", "open_screen", "open_log", "open_class")
 
 CONDITIONAL_ACTIONS = (*_RUN_ACTIONS, *_VIEWS, "quit")
 """The actions that do not always mean something."""
@@ -140,57 +183,6 @@ def sequence(text: str, *, inside_tmux: bool) -> str | None:
     return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
 
 
-@dataclass
-class RunAction(Message):
-    """Request for an action of the application, as Textual names it: ``open_log('plan')``."""
-
-    action: str
-
-
-class RunCommands(Provider):
-    """The commands of the palette: all that can be done now, by name."""
-
-    def _commands(self) -> list[tuple[str, str, Callable[[], object]]]:
-        commands: list[tuple[str, str, str]] = [
-            ("table", "the averages: method × backbone", "open_screen('grid')"),
-            ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
-            ("image", "the worst image of the chosen cell", "open_screen('image')"),
-            ("ls", "all runs", "open_screen('runs')"),
-            ("compare", "two runs: mark them in the list, then =", "open_screen('runs')"),
-            ("logs", "what the driver and its workers printed", "open_log('log file')"),
-            ("errors", "images without a value, and why", "open_log('errors')"),
-            ("show", "the plan and every version", "open_log('plan')"),
-            ("timings", "what an image costs in each stage", "open_log('timings')"),
-            ("stop", "stop the run (asks first)", "stop"),
-            ("resume", "go on with the run (asks first)", "resume"),
-            ("retry", "try the failed images again (asks first)", "retry"),
-            ("export", "write a table or the data to a file", "export"),
-            ("copy", "the view, to the terminal's clipboard", "copy_view"),
-            ("theme", "dark, light, and Textual's own", "theme"),
-            ("help", "every key", "help"),
-            ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
-        ]
-        return [
-            (name, more, partial(self.app.post_message, RunAction(action)))
-            for name, more, action in commands
-            if self.app.check_action(action, ())
-        ]
-
-    async def discover(self) -> Hits:
-        """List all commands."""
-        for name, more, act in self._commands():
-            yield DiscoveryHit(name, act, text=name, help=more)
-
-    async def search(self, query: str) -> Hits:
-        """List the commands that match a query."""
-        matcher = self.matcher(query)
-        for name, more, act in self._commands():
-            # a command's own name before the words about it
-            score = max(2 * matcher.match(name), matcher.match(more))
-            if score > 0:
-                yield Hit(score, Content(name), act, text=name, help=more)
-
-
 _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
 
@@ -206,7 +198,7 @@ class Dashboard(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "camtui"
-    COMMANDS = {RunCommands}
+    COMMANDS = {Everything}
     BINDINGS = [
         Binding("e", "export", "export", tooltip="a table or the data, to a file"),
         Binding(
@@ -228,8 +220,15 @@ class Dashboard(App[int]):
         Binding("3", "open_screen('image')", "screens", key_display="1-5"),
         Binding("4", "open_screen('runs')", "screens", key_display="1-5"),
         Binding("5", "open_screen('log')", "screens", key_display="1-5"),
-        Binding("colon", "command_palette", "commands", tooltip="by name"),
-        Binding("ctrl+p", "command_palette", "commands", show=False),
+        Binding("g", "open_class", "class", show=False, tooltip="its images, by its name"),
+        Binding(
+            "colon",
+            "command_palette",
+            "find",
+            tooltip="commands, runs, methods, networks, metrics, classes, images",
+            id="always.find",
+        ),
+        Binding("ctrl+p", "command_palette", "find", show=False),
         Binding("question_mark", "help", "help", tooltip="this list", id="always.help"),
         Binding("t", "theme", "theme", show=False, tooltip="dark, light, and Textual's own"),
         Binding(
@@ -266,7 +265,12 @@ class Dashboard(App[int]):
         self.start = start
         for name in THEMES:
             self.register_theme(textual_theme(name))
-        self.theme = "ansi-dark" if self.no_color else "okabe-dark"
+        chosen = settings.theme or str(remembered().get("theme", ""))
+        self._theme_chosen = chosen in self.available_themes
+        self._theme_of_terminal = ""
+        self.theme = chosen if self._theme_chosen else "okabe-dark"
+        if self.no_color:
+            self.theme = "ansi-dark"
         self.animation_level = "none"
         self.exit_message = ""
         self._ascii = AsciiFilter()
@@ -284,12 +288,32 @@ class Dashboard(App[int]):
         elif self.connection is None:
             from camtui.tui.screens.start import WelcomeScreen
 
-            await self.push_screen(WelcomeScreen())
+            await self.push_screen(WelcomeScreen(self.settings))
         else:
             grid = GridScreen(self.connection, self.settings)
             await self.push_screen(grid)
             await self._open_what_was_asked_for(grid)
         self.set_interval(self.settings.interval, self.poll)
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
+
+    def _remember_theme(self, theme: Theme) -> None:
+        if theme.name == self._theme_of_terminal:  # not a choice
+            self._theme_of_terminal = ""
+        elif not self.no_color:
+            self._theme_chosen = True
+            remember(theme=theme.name)
+
+    def background_told(self, colour: str, seconds: float) -> None:
+        """Take the light theme on a light terminal, unless another was chosen or it is too late.
+
+        Args:
+            colour: of its background, ``ffff/ffff/ffff``.
+            seconds: that the terminal has taken to answer.
+        """
+        parts = [int(part, 16) / (16 ** len(part) - 1) for part in colour.split("/") if part]
+        light = len(parts) >= 3 and sum(parts[:3]) / 3 > 0.5
+        if light and seconds <= _IN_TIME and not (self._theme_chosen or self.no_color):
+            self.theme = self._theme_of_terminal = "okabe-light"
 
     async def _open_what_was_asked_for(self, grid: GridScreen) -> None:
         name, image = self.settings.cell, self.settings.image
@@ -369,13 +393,17 @@ class Dashboard(App[int]):
                 self.screen.show_snapshot()
 
     async def on_open_run(self, message: OpenRun) -> None:
+        """Open another run in place of this one."""
+        await self.open_run(message.path)
+
+    async def open_run(self, path: Path) -> None:
         """Open another run in place of this one; the one that is open is just shown."""
         old = self.connection
-        if old is not None and old.path == message.path:
+        if old is not None and old.path == path:
             self._back_to_grid()
             return
         try:
-            self.connection = RunConnection(message.path)
+            self.connection = RunConnection(path)
         except CamtuiError as error:
             self.notify(error.message, severity="error")
             return
@@ -425,11 +453,11 @@ class Dashboard(App[int]):
         """Open the cell screen."""
         self._open_cell(message.cell, message.metric)
 
-    def _open_cell(self, cell: int, metric: str) -> None:
+    def _open_cell(self, cell: int, metric: str, words: str = "") -> None:
         from camtui.tui.screens.cell import CellScreen
 
         if self.connection is not None:
-            self.push_screen(CellScreen(self.connection, cell, metric))
+            self.push_screen(CellScreen(self.connection, cell, metric, words))
 
     def on_open_image(self, message: OpenImage) -> None:
         """Open the image screen."""
@@ -458,10 +486,38 @@ class Dashboard(App[int]):
 
     def on_run_action(self, message: RunAction) -> None:
         """Run an action as soon as the palette, which asked for it, is gone."""
+        action = message.action
         if isinstance(self.screen, CommandPalette):
-            self.set_timer(0.02, partial(self.post_message, RunAction(message.action)))
+            self.set_timer(0.02, partial(self.post_message, RunAction(action)))
+        elif isinstance(action, str):
+            self.call_later(self.run_action, action)
         else:
-            self.call_later(self.run_action, message.action)
+            self.call_later(action)
+
+    def action_open_class(self) -> None:
+        """Ask for a class by a part of its name, then list its images."""
+        words = "a class, by a part of its name"
+        self.push_screen(CommandPalette(providers=[Classes], placeholder=words))
+
+    def show_cell(self, *, backbone: str = "", method: str = "", metric: str = "") -> None:
+        """Put the grid's cursor on a backbone or a method, or show another metric."""
+        grid = self._back_to_grid()
+        if grid is not None:
+            grid.show_cell(backbone, method, metric)
+
+    def show_class(self, name: str) -> None:
+        """List the chosen cell's images of a class, true or predicted."""
+        self._open_chosen(lambda cell, metric: self._open_cell(cell, metric, name))
+
+    def show_image(self, image: int) -> None:
+        """Show an image under the chosen cell's method."""
+        self._open_chosen(lambda cell, metric: self._open_image(cell, image, metric))
+
+    def _open_chosen(self, open_: Callable[[int, str], None]) -> None:
+        grid = self._back_to_grid()
+        cell = grid.chosen() if grid else None
+        if grid is not None and cell is not None:
+            open_(cell.id, grid.options.metric)
 
     # -- its looks
     # ----------------------------------------------------------------------------------------------
@@ -545,6 +601,13 @@ class Dashboard(App[int]):
     def action_retry(self) -> None:
         """Ask, then try the failed images again."""
         self._perform("retry")
+
+    def action_demo(self) -> None:
+        """Start the demo from the first screen, which opens it as soon as it is there."""
+        from camtui.tui import run_actions
+
+        if self.connection is None and not self.settings.readonly:
+            self.run_worker(run_actions.start_demo(self), group="actions", exclusive=True)
 
     def action_export(self) -> None:
         """Ask for a form and a place, then write."""

@@ -348,8 +348,12 @@ def _sorted_cells(snapshot: Snapshot, options: GridOptions) -> list[CellView]:
 LEADERS = 3
 """Methods whose convergence is drawn."""
 
-_VALUE_WIDTH = 7
-_MIN_BAR, _MAX_BAR = 12, 44
+_VALUE_WIDTH, _INTERVAL_WIDTH = 7, 13
+_FEWEST_ROWS = 4
+"""Lines of another backbone's components that are worth showing: a heading and three methods."""
+
+_MIN_BAR, _WIDE_BAR = 12, 40
+"""Columns that an interval is drawn over at least, and before others are shown with theirs."""
 
 
 class Scale(NamedTuple):
@@ -369,12 +373,28 @@ def component_lines(
 ) -> list[list[Field]]:
     """Describe every metric of one backbone's methods, best by one of them first, controls last.
 
-    Each has a bar with its 95 % interval, then the other metrics as far as they fit.
+    Each has its 95 % interval drawn, then the other metrics as far as they fit. Where there are
+    rows left, the other backbones follow, and this one by the other metrics.
 
     Args:
         marks: ranks by that metric.
         width, rows: room in cells.
     """
+    lines = _component_block(snapshot, backbone, metric, marks, width)[: max(1, rows)]
+    more = [(name, metric) for name in snapshot.backbones if name != backbone]
+    more += [(backbone, key) for key in snapshot.metrics if key not in (metric, "arcc")]
+    for name, key in more:
+        block = _component_block(snapshot, name, key, marks, width)[: max(0, rows - len(lines) - 2)]
+        if len(block) >= _FEWEST_ROWS:
+            title = f" {printable(name)}, {known_metrics()[key].title}"
+            lines += [[], [Field(title, "strong")], *block]
+    return lines
+
+
+def _component_block(
+    snapshot: Snapshot, backbone: str, metric: str, marks: Marks, width: int
+) -> list[list[Field]]:
+    """Describe the methods of one backbone by one metric: a heading, then a line each."""
     views = best_first(
         (
             view
@@ -386,14 +406,16 @@ def component_lines(
     name_width = max([6, *(min(len(view.cell.method), 20) for view in views)])
     others = [key for key in snapshot.metrics if key != metric]
     room = width - name_width - 19
-    fitting = max(0, min(len(others), (room - _MIN_BAR) // (_VALUE_WIDTH + 1)))
-    bar = max(0, min(_MAX_BAR, room - fitting * (_VALUE_WIDTH + 1)))
+    with_intervals = room - _WIDE_BAR >= (_INTERVAL_WIDTH + 1) * len(others)
+    size = _INTERVAL_WIDTH if with_intervals else _VALUE_WIDTH
+    fitting = max(0, min(len(others), (room - _MIN_BAR) // (size + 1)))
+    bar = max(0, room - fitting * (size + 1))
     scale = _scale(views, metric)
     low, high = percent(scale.low, 0), percent(scale.high, 0)
     ends = f"{low}{high:>{max(1, bar - len(low))}}"
     heads = [text.header(key) for key in others[:fitting]]
     head = f" {'method':<{name_width}} {fitted(text.header(metric), 15, right=True)} {ends}"
-    head += "".join(f" {fitted(title, _VALUE_WIDTH, right=True)}" for title in heads)
+    head += "".join(f" {fitted(title, size, right=True)}" for title in heads)
     lines = [[Field(head, "head")]]
     for place, view in enumerate(views):
         if view.control and place and not views[place - 1].control:
@@ -402,17 +424,20 @@ def component_lines(
         role = "dim" if view.control else mark if mark in ("best", "tie") else ""
         name = fitted(printable(view.cell.method), name_width, right=False)
         value = f"{with_interval(mean)}{SIGNS[mark] or ' '}"
-        values = (f" {_value(view, key):>{_VALUE_WIDTH}}" for key in others[:fitting])
+        shown = [
+            with_interval(view.mean(key)) if with_intervals else _value(view, key)
+            for key in others[:fitting]
+        ]
         lines.append(
             [
                 Field(f" {name} ", role if view.control else "strong"),
                 Field(fitted(value, 15, right=True), role),
                 Field(" "),
-                *_bar(mean, scale, bar, role),
-                *(Field(text, "dim" if view.control else "") for text in values),
+                *interval(mean, scale, bar, role),
+                *(Field(f" {value:>{size}}", "dim" if view.control else "") for value in shown),
             ]
         )
-    return lines[: max(1, rows)]
+    return lines
 
 
 def leaders(snapshot: Snapshot, backbone: str, metric: str) -> list[Cell]:
@@ -508,17 +533,18 @@ def _scale(views: Sequence[CellView], metric: str) -> Scale:
     return Scale(max(least, floor(low * 20) / 20), min(most, (floor(high * 20) + 1) / 20))
 
 
-def _bar(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:
-    """Draw ``━━━━━━╾─●─╼···``: up to the interval, the interval with its mean, the rest."""
+def interval(mean: Mean | None, scale: Scale, width: int, role: str) -> list[Field]:
+    """Draw ``├──●──┤``: the mean in its 95 % interval, on the scale."""
     if mean is None or width < 3:
         return [Field(" " * width)]
     half = mean.half_width or 0.0
     low, middle, high = (scale.place(mean.value + step, width) for step in (-half, 0.0, half))
+    left = f"├{'─' * (middle - low - 1)}" if low < middle else ""
+    right = f"{'─' * (high - middle - 1)}┤" if middle < high else ""
     return [
-        Field("━" * low, "bar"),
-        Field("─" * (middle - low), "dim"),
+        Field(" " * low + left, "bar"),
         Field("●", role or "strong"),
-        Field("─" * (high - middle), "dim"),
+        Field(right, "bar"),
         Field(" " * (width - high - 1)),
     ]
 

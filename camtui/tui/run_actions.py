@@ -102,6 +102,14 @@ async def perform(app: App[int], connection: RunConnection, action: str) -> None
     app.notify(result.line or "done", severity="error" if result.code else "information")
 
 
+async def start_demo(app: App[int]) -> None:
+    """Start the demo, and report why it could not be."""
+    app.notify("starting the demo")
+    result = await _in_daemon_thread(partial(run_command, "run", "--demo", "--detach"))
+    if result.code:
+        app.notify(result.line, severity="error", timeout=30)
+
+
 async def _in_daemon_thread(act: Callable[[], T]) -> T:
     """Wait for something in a thread that the interpreter does not wait for at its end.
 

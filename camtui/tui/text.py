@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -156,6 +156,20 @@ def shortened(names: Sequence[str], width: int) -> dict[str, str]:
     return found
 
 
+def in_words(value: object) -> str:
+    """Describe a choice of a plan in words: ``none``, ``yes``, lists and tables by commas."""
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        named = [f"{name} {in_words(one)}" for name, one in value.items() if one not in (None, "")]
+        return ", ".join(named) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(in_words, value)) or "none"
+    return str(value)
+
+
 NOT_BEGUN = "····"
 
 
@@ -190,8 +204,8 @@ def flowed(groups: Sequence[list[Field]], width: int, gap: int = 3) -> list[list
     return lines
 
 
-def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
-    """Describe a cell: how many images, how many failed, every average with its interval."""
+def cell_title(snapshot: Snapshot, cell: Cell) -> list[Field]:
+    """Describe a cell: its name, how many images, how many failed."""
     summary = snapshot.views[cell.id].summary
     warnings = {
         f"failed {count(summary.failed)}": summary.failed,
@@ -199,12 +213,17 @@ def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
         f"drop of {count(summary.undefined)} {UNDEFINED}": summary.undefined,
         "not applicable": not cell.applicable,
     }
-    title = [
+    return [
         Field(f" {cell_name(cell)}", "strong"),
         Field(f"   n {count(summary.n)}/{count(snapshot.views[cell.id].images)}"),
         *(Field(f"   {words}", "warn") for words, true in warnings.items() if true),
         *([Field(f"   {printable(cell.note)}", "dim")] if cell.note else []),
     ]
+
+
+def cell_lines(snapshot: Snapshot, cell: Cell, width: int) -> list[list[Field]]:
+    """Describe a cell: how many images, how many failed, every average with its interval."""
+    title, summary = cell_title(snapshot, cell), snapshot.views[cell.id].summary
     groups = [
         metric_fields(snapshot, cell, key, n=True)
         for key in sorted(snapshot.metrics, key=lambda key: key != "adcc")

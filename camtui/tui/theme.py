@@ -20,6 +20,9 @@ from rich.style import Style
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
+from evaluator.errors import UsageError
+from evaluator.text import did_you_mean, printable
+
 Images = Literal["quadrants", "half", "kitty", "sixel", "off"]
 
 
@@ -33,6 +36,7 @@ class Settings:
         image: its number or a part of its path, to open at once.
         readonly: no key stops, resumes or writes anything.
         images: how pictures are drawn.
+        theme: its name; empty for the one that was chosen last, else by the terminal's background.
     """
 
     interval: float = 1.0
@@ -42,6 +46,7 @@ class Settings:
     ascii: bool = False
     low_bandwidth: bool = False
     images: Images = "quadrants"
+    theme: str = ""
 
 
 DEFAULTS = Settings()
@@ -58,10 +63,11 @@ def _settings_file() -> Path:
 
 def remembered() -> dict[str, object]:
     """Return what was chosen in a dashboard earlier, by name; nothing where it cannot be read."""
-    import tomllib  # with the first picture: the grid must be there at once
-
     try:
-        return tomllib.loads(_settings_file().read_text("utf-8"))
+        text = _settings_file().read_text("utf-8")
+        import tomllib  # where there is something to read: the grid must be there at once
+
+        return tomllib.loads(text)
     except (OSError, ValueError):
         return {}
 
@@ -124,6 +130,22 @@ LIGHT = Colours(
     series=("#1070b0", "#945f36", "#08644b", "#4b3c00", "#9c3f7c", "#ac520d"),
 )
 THEMES: Mapping[str, Colours] = {"okabe-dark": DARK, "okabe-light": LIGHT}
+
+
+def theme_named(name: str) -> str:
+    """Return the theme of ``--theme``: ``dark``, ``light``, or one of Textual's by its name.
+
+    Raises:
+        UsageError: no such theme.
+    """
+    ours = {key.removeprefix("okabe-"): key for key in THEMES}
+    known = {**{one: one for one in (*THEMES, *BUILTIN_THEMES)}, **ours}
+    if name and name not in known:
+        raise UsageError(
+            f"no theme '{printable(name, 40)}'",
+            f"{did_you_mean(name, known)}known: {', '.join((*ours, *sorted(BUILTIN_THEMES)))}",
+        )
+    return known.get(name, "")
 
 
 MIN_CONTRAST = 4.5

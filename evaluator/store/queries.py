@@ -309,6 +309,29 @@ class Images:
             )
         return ImageRef(*rows[0])
 
+    def matching(self, cell: int, words: str, classes: Sequence[int]) -> list[int]:
+        """Ids of a cell's images whose path holds the words, or of one of the classes.
+
+        Args:
+            cell: has the predictions.
+            words: in any case; all of the text must be there.
+            classes: true or predicted.
+        """
+        wanted = set(classes)
+        rows = self._file.all(
+            "SELECT i.id, i.path, i.label, r.predicted FROM images i "
+            "LEFT JOIN results r ON r.image_id = i.id AND r.cell_id = ?",
+            (cell,),
+        )
+        text = words.lower()
+        return [
+            image
+            for image, path, label, predicted in rows
+            if label in wanted
+            or predicted in wanted
+            or text in path.decode("utf-8", "surrogateescape").lower()
+        ]
+
 
 class ConvergencePoint(NamedTuple):
     """The components of one image in evaluation order: what convergence is drawn from."""
@@ -554,6 +577,7 @@ class Ranking:
         ascending: bool,
         limit: int,
         after: RankedImage | None = None,
+        among: Sequence[int] | None = None,
     ) -> list[RankedImage]:
         """A page of the images of a cell by one metric; ties by image.
 
@@ -564,6 +588,7 @@ class Ranking:
         Args:
             after: the last entry of the page before; the next page continues behind it, by key, not
                 by offset.
+            among: ids of the images that are looked at, ``None`` for all.
 
         Raises:
             StoreError: a row of the page is not what was written.
@@ -574,6 +599,9 @@ class Ranking:
         condition = f" AND ({column}, image_id) {beyond} (?, ?)" if after else ""
         values: list[Any] = [cell, *key]
         values += [after.value, after.image] if after else []
+        if among is not None:
+            condition += " AND image_id IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps(list(among)))
 
         def part(which: str, *edge: float) -> list[RankedImage]:
             rows = self._file.all(
@@ -584,7 +612,8 @@ class Ranking:
             )
             return [RankedImage(*row) for row in rows]
 
-        edge = None if metric == "adcc" else self._bin_edge(cell, metric, ascending, limit, after)
+        whole = metric == "adcc" or among is not None
+        edge = None if whole else self._bin_edge(cell, metric, ascending, limit, after)
         if edge is not None:
             found = part("< ?" if ascending else ">= ?", edge)
             if len(found) == limit:  # else the histogram is not that of the rows: ``camtui doctor``

@@ -46,6 +46,13 @@ def watch(
     images: Annotated[
         str, typer.Option(metavar="quadrants|half|kitty|sixel|off", help="How images are drawn.")
     ] = "quadrants",
+    theme: Annotated[
+        str,
+        typer.Option(
+            metavar="dark|light|NAME",
+            help="Colours.  [default: as chosen last, else by the terminal's background]",
+        ),
+    ] = "",
     no_mouse: Annotated[
         bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = False,
@@ -68,7 +75,7 @@ def watch(
         _plain(run)
     from camtui.runs import LAST, find_run
     from camtui.tui.app import Dashboard
-    from camtui.tui.theme import Images, Settings
+    from camtui.tui.theme import Images, Settings, theme_named
 
     try:
         path = find_run(run)
@@ -85,6 +92,7 @@ def watch(
         ascii=ascii_ or not is_unicode(sys.stderr),
         low_bandwidth=low_bandwidth,
         images=chosen,
+        theme=theme_named(theme),
     )
     dashboard = Dashboard(path, settings)
     code = dashboard.run(mouse=not no_mouse)

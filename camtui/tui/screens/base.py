@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -22,7 +23,7 @@ from textual.widgets import Input
 from camtui.feed import Snapshot
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.widgets.fields import Line, Spans, TextLines
+from camtui.tui.widgets.fields import Line, Spans, TextLines, field_at
 from camtui.tui.widgets.keybar import KeyBar
 from camtui.tui.widgets.table import LineTable
 from evaluator.errors import CamtuiError
@@ -42,7 +43,6 @@ class RunScreen(Screen[None]):
         connection: to the run, for as long as the screen lives.
     """
 
-    KEY_ROWS = 1
     TEXT = "the view"
     """What ``as_text`` returns, in words."""
 
@@ -52,7 +52,7 @@ class RunScreen(Screen[None]):
         with Vertical(id="body"):
             yield from self.body()
         yield TextLines(id="tiny")
-        yield KeyBar(self.KEY_ROWS)
+        yield KeyBar()
 
     def __init__(self, connection: RunConnection) -> None:
         super().__init__()
@@ -106,10 +106,14 @@ class RunScreen(Screen[None]):
         tiny = width < MIN_WIDTH or height < MIN_HEIGHT
         if tiny and not self.has_class("tiny"):  # what is hidden loses the focus
             self._focused_before = self.focused
-        elif not tiny and self.has_class("tiny") and self._focused_before is not None:
-            self.call_after_refresh(self._focused_before.focus)
+        elif not tiny and self.has_class("tiny"):
+            tables = self.query(LineTable)
+            back = self._focused_before or (tables.first() if tables else None)
+            if back is not None:
+                self.call_after_refresh(back.focus)
         self.set_class(tiny, "tiny")
         self.set_class(width >= 120, "-wide")
+        self.set_class(width >= 180 and height >= 44, "-huge")
         self.set_class(height >= 34, "-tall")
         self.set_class(height < 20, "-short")
 
@@ -137,28 +141,6 @@ class RunScreen(Screen[None]):
             top = text.title_line(snapshot, width, frozen=self.connection.frozen)
             below = text.state_lines(snapshot, time.time(), width)
             self.put("title", [top, *below])
-
-    # -- the line of words that filter a table, of the screens that have one
-    # ----------------------------------------------------------------------------------------------
-
-    @property
-    def filter_line(self) -> Input:
-        """The line that words are typed on."""
-        return self.query_one("#filter", Input)
-
-    def action_filter(self) -> None:
-        """Open the filter line."""
-        self.filter_line.add_class("open")
-        self.filter_line.focus()
-
-    def on_input_submitted(self, _: Input.Submitted) -> None:
-        """Keep the words and go back to the table."""
-        self.close_filter()
-
-    def close_filter(self) -> None:
-        """Go back to the table."""
-        self.filter_line.remove_class("open")
-        self.table.focus()
 
     # -- what the clipboard gets
     # ----------------------------------------------------------------------------------------------
@@ -205,6 +187,87 @@ class RunScreen(Screen[None]):
     def action_up(self) -> None:
         """Go back to the screen that this one was opened from."""
         self.app.pop_screen()
+
+    async def on_click(self, event: events.Click) -> None:
+        """Open what is clicked in the title: the list of runs, or the grid of this run."""
+        title = self.query_one("#title", TextLines)
+        if event.widget is title and event.y == 0:
+            place = field_at(title.lines[0], event.x)
+            if place in (0, 1):
+                await self.app.run_action(f"open_screen('{('runs', 'grid')[place]}')")
+
+
+class ListScreen(RunScreen):
+    """A screen whose list ``/`` filters, by words that are typed."""
+
+    FILTER = "words that the name holds"
+    """What is typed, in words."""
+
+    BINDINGS = [
+        Binding("slash", "filter", "filter", tooltip="only what holds these words"),
+        Binding("n", "match(1)", "next match", show=False),
+        Binding("N", "match(-1)", "match before", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Compose the screen, and the line that words are typed on, which is hidden."""
+        yield from super().compose()
+        yield Input(id="filter", placeholder=self.FILTER, select_on_focus=False)
+
+    @property
+    def filter_line(self) -> Input:
+        """The line that words are typed on."""
+        return self.query_one("#filter", Input)
+
+    @property
+    def words(self) -> str:
+        """The words of the filter; empty where it is off."""
+        return self.filter_line.value.strip()
+
+    def action_filter(self) -> None:
+        """Open the filter line."""
+        self.filter_line.add_class("open")
+        self.filter_line.focus()
+
+    def on_input_changed(self, _: Input.Changed) -> None:
+        """Filter while words are typed."""
+        self.filter_changed()
+
+    def filter_changed(self) -> None:
+        """Show what holds the words."""
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        """Keep the words and go back to the table."""
+        self.close_filter()
+
+    def close_filter(self) -> None:
+        """Go back to the table."""
+        self.filter_line.remove_class("open")
+        self.table.focus()
+
+    def clear_filter(self) -> bool:
+        """Forget the words; whether there was a filter."""
+        was = bool(self.words) or self.filter_line.has_class("open")
+        self.filter_line.value = ""
+        self.close_filter()
+        return was
+
+    def action_up(self) -> None:
+        """Show all again; then go back to the screen that this one was opened from."""
+        if not self.clear_filter():
+            super().action_up()
+
+    def action_match(self, step: int) -> None:
+        """Move to the next row that the filter left, or to the one before."""
+        row, column = self.table.cursor
+        if row is not None:
+            self.table.select(after(row, [line.key for line in self.table.lines], step), column)
+
+
+def holds(words: str, *texts: str) -> bool:
+    """Whether texts hold each of the words, in any case."""
+    text = "\n".join(texts).lower()
+    return all(word in text for word in words.lower().split())
 
 
 def _with_tabs(line: Line) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.format import Field, TableColumn, percent, short_count, with_interval
@@ -17,10 +19,10 @@ from camtui.format.groups import By, Group, grouped
 from camtui.status import curve_of
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import header
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.table import EndNear, LineTable, RowOpened
+from camtui.tui.widgets.table import EndNear, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
@@ -51,10 +53,25 @@ class ListedImage(NamedTuple):
 
 
 def page(
-    reader: RunReader, cell: int, metric: str, ascending: bool, last: RankedImage | None
+    reader: RunReader,
+    cell: int,
+    metric: str,
+    ascending: bool,
+    last: RankedImage | None,
+    words: str = "",
+    classes: Sequence[str] = (),
 ) -> list[ListedImage]:
-    """Read the next images of the list, by key."""
-    ranked = reader.ranking.page(cell, metric, ascending=ascending, limit=PAGE, after=last)
+    """Read the next images of the list, by key.
+
+    Args:
+        words: that the image's path holds, or the name of its true or predicted class.
+        classes: the names of the classes.
+    """
+    named = [place for place, name in enumerate(classes) if words.lower() in name.lower()]
+    among = reader.images.matching(cell, words, named) if words else None
+    ranked = reader.ranking.page(
+        cell, metric, ascending=ascending, limit=PAGE, after=last, among=among
+    )
     return [
         ListedImage(place, reader.images.get(place.image), reader.rows.get(cell, place.image))
         for place in ranked
@@ -122,8 +139,10 @@ def group_line(group: Group, metric: str, shown: list[str]) -> Line:
 _REFRESH_RATIO = 1.05
 
 
-class CellScreen(RunScreen):
+class CellScreen(ListScreen):
     """One cell: averages, two plots, and the list of its images or of groups of them."""
+
+    FILTER = "a part of the image's path, or of its true or predicted class"
 
     BINDINGS = [
         Binding("w", "metric(1)", "worst by", tooltip="the metric that orders the images"),
@@ -140,8 +159,10 @@ class CellScreen(RunScreen):
         Binding("escape", "up", "up"),
     ]
 
-    def __init__(self, connection: RunConnection, cell: int, metric: str) -> None:
+    def __init__(self, connection: RunConnection, cell: int, metric: str, words: str = "") -> None:
+        """Show a cell; ``words``: of the filter."""
         super().__init__(connection)
+        self._first_words = words
         self.cell_id = cell
         self.metric = metric
         self.worst = True
@@ -167,6 +188,8 @@ class CellScreen(RunScreen):
         """Begin with the list in focus: Enter opens the worst image."""
         super().on_mount()
         self.table.focus()
+        with self.prevent(Input.Changed):
+            self.filter_line.value = self._first_words
         self._begin_list()
 
     # -- what is shown
@@ -250,9 +273,12 @@ class CellScreen(RunScreen):
         last = self._listed[-1].ranked if self._listed else None
         metric = self.metric
         ascending = known_metrics()[metric].is_ascending(worst_first=self.worst)
-        found = await self.ask(lambda reader: page(reader, self.cell_id, metric, ascending, last))
         if not self._class_names and self.cell is not None:
             self._class_names = await self.connection.class_names(self.cell.backbone)
+        words, names = self.words, self._class_names
+        found = await self.ask(
+            lambda reader: page(reader, self.cell_id, metric, ascending, last, words, names)
+        )
         if found is None:
             self.table.expect(rows=False)
             return
@@ -269,11 +295,15 @@ class CellScreen(RunScreen):
         ]
         if self.by:
             ordered = in_order(self._groups, self.metric, worst=self.worst)
+            ordered = [group for group in ordered if holds(self.words, group.name)]
             lines = [group_line(group, self.metric, shown) for group in ordered]
         applies = cell is None or cell.applicable
         nothing = "no image of this cell has a value yet" if applies else "not applicable here"
+        if self.words:
+            nothing = "no image has that in its path or its classes; Esc shows all"
         more = not (self._complete or self.by)
-        self.table.show(list_columns(self.by, self.metric, width), lines, empty=nothing, more=more)
+        columns = list_columns(self.by, self.metric, width)
+        self.table.show(columns, lines, empty=nothing, more=more, filter=self.words)
         self._show_list_head()
 
     def on_end_near(self, _: EndNear) -> None:
@@ -286,12 +316,29 @@ class CellScreen(RunScreen):
         if isinstance(message.row, int):
             self.post_message(OpenImage(self.cell_id, message.row, self.metric, worst=self.worst))
 
+    def filter_changed(self) -> None:
+        """List the images or the classes that hold the words."""
+        if self.by:
+            self._show_list()
+        else:
+            self._begin_list()
+
     # -- keys
     # ----------------------------------------------------------------------------------------------
 
+    def on_head_clicked(self, message: HeadClicked) -> None:
+        """Order the images by the metric whose heading is clicked; again: from the other end."""
+        if message.column in self.snapshot.metrics:
+            self._order_by(message.column)
+        elif message.column == "value":
+            self.action_ends()
+
     def action_metric(self, step: int) -> None:
         """Order the images by the next metric."""
-        self.metric = after(self.metric, self.snapshot.metrics, step)
+        self._order_by(after(self.metric, self.snapshot.metrics, step))
+
+    def _order_by(self, metric: str) -> None:
+        self.metric = metric
         self.show_snapshot()
         self._begin_list()
 

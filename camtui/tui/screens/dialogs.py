@@ -12,9 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from camtui.format import Field, TableColumn
-from camtui.tui.widgets.fields import Line
-from camtui.tui.widgets.keybar import KeyBar
-from camtui.tui.widgets.table import LineTable, RowOpened
+from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.text import printable
 
 
@@ -48,7 +47,7 @@ class Question(ModalScreen[str]):
         with Vertical(id="dialog"):
             yield Static(self._question, id="question", markup=False)
             yield Answers(id="answers")
-        yield KeyBar()
+            yield TextLines(id="answer-keys")
 
     def on_mount(self) -> None:
         """Put the cursor on No."""
@@ -56,6 +55,14 @@ class Question(ModalScreen[str]):
         table = self.query_one("#answers", LineTable)
         table.show([TableColumn("answer", "", numeric=False)], lines)
         table.focus()
+        self.on_cursor_moved(CursorMoved("answers", "", ""))
+
+    def on_cursor_moved(self, message: CursorMoved) -> None:
+        """Say in words what the keys would answer."""
+        words = "yes" if message.row else "no"
+        keys = [("Enter", words), ("y", "yes"), ("Esc", "no")]
+        fields = [(Field(f"  {key}", "key"), Field(f" {means}", "dim")) for key, means in keys]
+        self.query_one("#answer-keys", TextLines).show([[], [one for two in fields for one in two]])
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Give the answer under the cursor."""
@@ -90,7 +97,13 @@ class AskForPath(ModalScreen[str]):
         with Vertical(id="dialog"):
             yield Static(self._question, id="question", markup=False)
             yield PathInput(self._suggestion, id="path", select_on_focus=False)
-        yield KeyBar()
+            yield TextLines(id="answer-keys")
+
+    def on_mount(self) -> None:
+        """Say in words what the keys do."""
+        words = [Field("  Enter", "key"), Field(" write", "dim")]
+        words += [Field("  Esc", "key"), Field(" leave", "dim")]
+        self.query_one("#answer-keys", TextLines).show([[], words])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""

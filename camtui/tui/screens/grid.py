@@ -15,7 +15,6 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Input
 
 from camtui.feed import Snapshot
 from camtui.format import Field
@@ -24,11 +23,11 @@ from camtui.ties import best_in_backbone
 from camtui.tui import grid_model, text
 from camtui.tui.grid_model import printed_value
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after, rule
+from camtui.tui.screens.base import ListScreen, after, rule
 from camtui.tui.theme import Settings
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import Gallery
-from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
+from camtui.tui.widgets.table import CursorMoved, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
@@ -52,19 +51,17 @@ class OpenCell(Message):
     metric: str
 
 
-class GridScreen(RunScreen):
+class GridScreen(ListScreen):
     """Every average of the run."""
 
-    KEY_ROWS = 2
+    FILTER = "words that the method's or the backbone's name holds"
+
     BINDINGS = [
         Binding("m", "metric(1)", "metric", tooltip="the next metric"),
         Binding("M", "metric(-1)", "metric", show=False, tooltip="the metric before"),
         Binding("v", "view", "table", tooltip="one line per cell, or method × backbone"),
         Binding("s", "sort", "sort", tooltip="plan, name, or the column under the cursor"),
         Binding("S", "reverse", "reverse", show=False, tooltip="the other way round"),
-        Binding("slash", "filter", "filter", tooltip="only cells whose names hold these words"),
-        Binding("n", "match(1)", "next match", show=False),
-        Binding("N", "match(-1)", "match before", show=False),
         Binding("p", "paper", "paper", tooltip="what the paper's Table 2 printed"),
         Binding(
             "L",
@@ -98,9 +95,10 @@ class GridScreen(RunScreen):
         with Horizontal(id="main"):
             with Vertical(id="left"):
                 yield TextLines(id="hint")
-                yield LineTable(id="grid", choose_cells=True)
+                with Vertical(id="top"):
+                    yield LineTable(id="grid", choose_cells=True)
+                    yield TextLines(id="detail", classes="ruled")
                 yield TextLines(id="overview", classes="ruled")
-                yield TextLines(id="detail", classes="ruled")
             with Vertical(id="side"):
                 yield TextLines(id="work")
                 yield TextLines(id="leaders", classes="ruled")
@@ -108,11 +106,6 @@ class GridScreen(RunScreen):
                     yield TextLines(id="worst")
                     yield Gallery(self._settings, id="worst-picture")
         yield TextLines(id="events", classes="ruled")
-        yield Input(
-            id="filter",
-            placeholder="words that the method's or the backbone's name holds",
-            select_on_focus=False,
-        )
 
     # -- what is shown
     # ----------------------------------------------------------------------------------------------
@@ -141,7 +134,8 @@ class GridScreen(RunScreen):
         columns, lines = grid_model.build(
             snapshot, self.options, marks, printed_value, width, previous
         )
-        self.table.show(columns, lines, empty="no cell has that in its name; Esc clears the filter")
+        empty = "no cell has that in its name; Esc clears the filter"
+        self.table.show(columns, lines, empty=empty, filter=self.options.words)
         if not self._placed and self.app.is_running:
             best = grid_model.best_cell(snapshot, self.options.metric, marks)
             self._placed = best is not None
@@ -155,6 +149,17 @@ class GridScreen(RunScreen):
             self.table.select((backbone, method), self.options.metric)
         else:
             self.table.select(method, backbone)
+
+    def show_cell(self, backbone: str = "", method: str = "", metric: str = "") -> None:
+        """Put the cursor on a backbone or a method, or show another metric, without a filter."""
+        self.clear_filter()
+        if metric:
+            self._change(words="", metric=metric)
+            return
+        self._change(words="")
+        cell = self.chosen()
+        if cell is not None:
+            self.put_cursor((backbone or cell.backbone, method or cell.method))
 
     def chosen(self) -> Cell | None:
         """Return the cell under the cursor."""
@@ -274,9 +279,11 @@ class GridScreen(RunScreen):
         if cell is None:
             detail.show([[Field(" no cell is chosen", "dim")]])
             return
-        lines = text.cell_lines(snapshot, cell, detail.size.width or self.app.size.width)
-        lines.insert(3 if len(lines) > 3 else len(lines), self._shape_line(snapshot, cell))
-        detail.show(lines)
+        width, height = detail.size.width or self.app.size.width, max(2, detail.size.height)
+        title, *lines = text.cell_lines(snapshot, cell, width)
+        words = "".join(field.text for field in title)
+        detail.border_title = rule(words.strip())
+        detail.show([*lines[: height - 1], self._shape_line(snapshot, cell)])
 
     def _shape_line(self, snapshot: Snapshot, cell: Cell) -> list[Field]:
         """Draw the histogram, and describe the difference to the best.
@@ -384,6 +391,17 @@ class GridScreen(RunScreen):
         self._change(order=order, column=by, descending=True)
         self.table.action_first()
 
+    def on_head_clicked(self, message: HeadClicked) -> None:
+        """Sort by the column whose heading is clicked; again: the other way round."""
+        column = message.column
+        order = "name" if column in ("method", "backbone") else "value"
+        before = self.options
+        if (before.order, before.column) == (order, column):
+            self.action_reverse()
+            return
+        self._change(order=order, column=column, descending=True)
+        self.table.action_first()
+
     def action_reverse(self) -> None:
         """Sort the other way round."""
         self._change(descending=not self.options.descending)
@@ -410,17 +428,10 @@ class GridScreen(RunScreen):
         """Show the table alone, or all panes."""
         self.toggle_class("zoomed")
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while words are typed."""
-        self._change(words=event.value)
+    def filter_changed(self) -> None:
+        """Show the methods and backbones that hold the words."""
+        self._change(words=self.words)
 
     def action_clear(self) -> None:
         """Forget the filter; the top of the screens is never left by Escape."""
-        self.filter_line.value = ""
-        self.close_filter()
-
-    def action_match(self, step: int) -> None:
-        """Move to the next row that the filter left, or to the one before."""
-        row, column = self.table.cursor
-        if row is not None:
-            self.table.select(after(row, [line.key for line in self.table.lines], step), column)
+        self.clear_filter()

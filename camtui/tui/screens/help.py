@@ -1,8 +1,9 @@
-"""The help screen: the marks of a screen, and the keys of all screens, made from their bindings."""
+"""The help screen: the keys of a screen, then of all others, from their bindings; its marks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from textual.app import ComposeResult
@@ -48,7 +49,7 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ("coh compl", "coherency, complexity"),
         ("del ins", "deletion, insertion"),
         ("0▕▂▅█▏100", "how many images have which value"),
-        ("━━──●──", "the dot is the average, its 95 % interval on both sides"),
+        ("├──●──┤", "the dot is the average, its 95 % interval on both sides"),
         ("▶", "the cursor"),
     ),
     "CellScreen": (
@@ -95,12 +96,15 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
 Section = tuple[str, type[DOMNode]]
 """A title, and the class whose keys work there."""
 
+TWO_COLUMNS = 100
+"""Width of the terminal from which the help has two columns."""
+
 _FIRST = 22
 """Width of the column of keys and marks."""
 
 
 class HelpScreen(ModalScreen[None]):
-    """The marks of the screen that it was asked on, then the keys of every screen."""
+    """The keys of the screen that it was asked on, then of every other; what its marks mean."""
 
     BINDINGS = [Binding("escape,question_mark,q", "close", "close")]
 
@@ -115,20 +119,36 @@ class HelpScreen(ModalScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Collect marks and bindings."""
-        columns = [
-            TableColumn("keys", "", width=_FIRST, numeric=False),
-            TableColumn("meaning", "", numeric=False),
-        ]
-        room = max(20, self.app.size.width - _FIRST - 3)
+        """Show the help, the cursor on its first line."""
+        self._show()
+        self.query_one("#help", LineTable).focus()
+
+    def on_resize(self) -> None:
+        """Lay the help out for another width."""
+        self._show()
+
+    def _show(self) -> None:
+        """List the keys of the screen that it was asked on, the others, then the marks.
+
+        In two columns where there is room.
+        """
+        width = self.app.size.width
+        columns = 2 if width >= TWO_COLUMNS else 1
+        room = max(20, (width - 3) // columns - _FIRST - 2)
         ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
-        lines = [
-            *legend_lines(self._asked_on, room),
-            *help_lines(self._sections, room, ascii_only=ascii_only),
-        ]
-        table = self.query_one("#help", LineTable)
-        table.show(columns, lines)
-        table.focus()
+        here = [one for one in self._sections if one[1].__name__ == self._asked_on]
+        others = [one for one in self._sections if one not in here]
+        blocks = help_lines([*here, *others], room, ascii_only=ascii_only)
+        blocks.append(legend_lines(self._asked_on, room))
+        first = TableColumn("keys", "", width=_FIRST, numeric=False)
+        whole = TableColumn("meaning", "", numeric=False)
+        shown = [first, whole]
+        if columns == 2:
+            beside = TableColumn("meaning", "", width=room, numeric=False)
+            shown = [first, beside, replace(first, key="keys2"), replace(whole, key="meaning2")]
+            blocks = [in_two_columns(block) for block in blocks]
+        lines = [line for block in blocks for line in block]
+        self.query_one("#help", LineTable).show(shown, lines)
 
     def action_close(self) -> None:
         """Close the help."""
@@ -138,6 +158,7 @@ class HelpScreen(ModalScreen[None]):
 def key_sections(everywhere: type[DOMNode]) -> list[Section]:
     """List the places where keys work, in the order of the help; ``everywhere`` comes first."""
     from camtui.tui.screens.cell import CellScreen
+    from camtui.tui.screens.compare import CompareScreen
     from camtui.tui.screens.grid import GridScreen
     from camtui.tui.screens.image import ImageScreen
     from camtui.tui.screens.log import LogScreen
@@ -151,34 +172,56 @@ def key_sections(everywhere: type[DOMNode]) -> list[Section]:
         ("image", ImageScreen),
         ("runs", RunsScreen),
         ("log", LogScreen),
+        ("compare", CompareScreen),
     ]
 
 
 def own_bindings(kind: type[DOMNode]) -> list[Binding]:
-    """Return the bindings that a class itself declares."""
-    return [one for found in BindingsMap(kind.BINDINGS).key_to_bindings.values() for one in found]
+    """Return the bindings that a class of the dashboard declares, and those of its bases here."""
+    ours = [one for one in kind.__mro__ if one.__module__.startswith("camtui.")]
+    declared = [one for base in ours for one in base.__dict__.get("BINDINGS", ())]
+    return [one for found in BindingsMap(declared).key_to_bindings.values() for one in found]
 
 
 def legend_lines(screen: str, room: int) -> list[Line]:
     """Explain each mark of a screen, wrapped to the room there is."""
-    lines = [Line(("marks", ""), (Field("on this screen", "strong"), Field("")))]
+    lines = [Line(("marks", ""), (Field("marks on this screen", "strong"), Field("")))]
     for mark, meaning in (*SCREENS.get(screen, ()), *HEADER):
         lines += _entry(("marks", mark), Field(f"  {mark}", "accent"), meaning, room)
     return lines
 
 
-def help_lines(sections: Sequence[Section], room: int, *, ascii_only: bool = False) -> list[Line]:
-    """List each thing that can be done, under the place where it works."""
-    lines: list[Line] = []
+def help_lines(
+    sections: Sequence[Section], room: int, *, ascii_only: bool = False
+) -> list[list[Line]]:
+    """List each thing that can be done, under the place where it works: a block for each."""
+    blocks: list[list[Line]] = []
     for title, kind in sections:
-        lines.append(Line((title, ""), (Field(title, "strong"), Field(""))))
+        lines = [Line((title, ""), (Field(title, "strong"), Field("")))]
         bindings = own_bindings(kind)
         more = {one.description: one.tooltip for one in reversed(bindings) if one.tooltip}
         for word, names in keys_by_word(bindings, ascii_only=ascii_only).items():
             keys = " ".join(names)
             meaning = f"{word}: {more[word]}" if word in more else word
             lines += _entry((title, keys, word), Field(f"  {keys}", "key"), meaning, room)
-    return lines
+        blocks.append(lines)
+    return blocks
+
+
+def in_two_columns(block: Sequence[Line]) -> list[Line]:
+    """Set the second half of a block beside its first; its title stays above both."""
+    title, *rest = block
+    half = (len(rest) + 1) // 2
+    while half < len(rest) and not rest[half].fields[0].text:  # an entry stays whole
+        half += 1
+    blank = (Field(""), Field(""))
+    return [
+        title,
+        *(
+            Line(left.key, (*left.fields, *(rest[place].fields if place < len(rest) else blank)))
+            for place, left in enumerate(rest[:half], half)
+        ),
+    ]
 
 
 def _entry(key: tuple[str, ...], first: Field, text: str, room: int) -> list[Line]:

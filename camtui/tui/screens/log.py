@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 
@@ -15,8 +16,8 @@ from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, TableColumn, count, duration
 from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after
-from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.screens.base import ListScreen, after, holds
+from camtui.tui.widgets.fields import Line, TextLines, field_at
 from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
@@ -31,8 +32,10 @@ LOG_LINES = 1000
 TableContent = tuple[list[TableColumn], list[Line]]
 
 
-class LogScreen(RunScreen):
+class LogScreen(ListScreen):
     """Five lists of lines."""
+
+    FILTER = "words that the line holds"
 
     BINDINGS = [
         Binding("tab", "tab(1)", "next list", priority=True),
@@ -45,6 +48,8 @@ class LogScreen(RunScreen):
         self.tab = TABS.index(tab)
         self._seen: tuple[int, int] = (-1, -1)
         self._columns: list[TableColumn] = []
+        self._lines: list[Line] = []
+        self._tabs: list[Field] = []
 
     def body(self) -> ComposeResult:
         """Compose the names of the lists, and the one that is chosen."""
@@ -68,6 +73,7 @@ class LogScreen(RunScreen):
             )
             here = place == self.tab
             tabs.append(Field(f" {'▶' if here else ' '}{words}  ", "strong" if here else "dim"))
+        self._tabs = tabs
         self.put("tabs", [tabs])
         if TABS[self.tab] == "events":
             self._put(event_table(snapshot), at_end=True)
@@ -81,10 +87,22 @@ class LogScreen(RunScreen):
         table = self.table
         fresh = not table.lines
         follows = at_end and (fresh or table.cursor[0] == table.lines[-1].key)
-        self._columns, lines = shown
-        table.show(self._columns, lines, empty="nothing")
+        self._columns, self._lines = shown
+        lines = self._filtered()
+        table.show(self._columns, lines, empty="nothing", filter=self.words)
         if follows and lines:
             table.action_last()
+        self._show_whole()
+
+    def _filtered(self) -> list[Line]:
+        words = self.words
+        return [
+            line for line in self._lines if holds(words, *(field.text for field in line.fields))
+        ]
+
+    def filter_changed(self) -> None:
+        """Show the lines that hold the words."""
+        self.table.show(self._columns, self._filtered(), empty="nothing", filter=self.words)
         self._show_whole()
 
     async def _fetch(self, tab: int) -> None:
@@ -105,9 +123,21 @@ class LogScreen(RunScreen):
         width = max(20, self.app.size.width - 2)
         self.put("whole", [[Field(f" {text[x : x + width]}")] for x in range(0, len(text), width)])
 
+    async def on_click(self, event: events.Click) -> None:
+        """Show the list whose name is clicked."""
+        await super().on_click(event)
+        if event.widget is not self.query_one("#tabs"):
+            return
+        place = field_at(self._tabs, event.x)
+        if place is not None:
+            self._show_tab(place)
+
     def action_tab(self, step: int) -> None:
         """Show another list."""
-        self.tab = after(self.tab, range(len(TABS)), step)
+        self._show_tab(after(self.tab, range(len(TABS)), step))
+
+    def _show_tab(self, place: int) -> None:
+        self.tab = place
         self._seen = (-1, -1)
         self.table.show([], [], empty="")
         self._show_whole()
@@ -119,7 +149,7 @@ def event_table(snapshot: Snapshot) -> TableContent:
     columns = [
         TableColumn("time", "time", width=10, numeric=False),
         TableColumn("level", "level", width=8, numeric=False),
-        TableColumn("text", "what happened", numeric=False),
+        TableColumn("text", "what happened, as the run has stored it", numeric=False),
     ]
     return columns, [Line(event.id, tuple(text.event_fields(event))) for event in snapshot.events]
 
@@ -182,7 +212,7 @@ def plan_lines(reader: RunReader) -> TableContent:
     ]
     try:
         pairs += [
-            (name, _joined(value))
+            (name, text.in_words(value))
             for name, value in reader.plan().to_dict().items()
             if name != "backbones"
         ]
@@ -201,10 +231,6 @@ def plan_lines(reader: RunReader) -> TableContent:
     ], lines
 
 
-def _joined(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
-
-
 def _described(loaded: LoadedBackbone | None) -> str:
     if loaded is None:
         return "not loaded yet"
@@ -219,4 +245,5 @@ def log_lines(reader: RunReader) -> TableContent:
     log = known_log(reader.path)
     found = tail(log, LOG_LINES)
     lines = [Line(place, (Field(printable(line, 1000)),)) for place, line in enumerate(found)]
-    return [TableColumn("line", printable(log.name), numeric=False)], lines
+    title = f"what the driver and its workers printed, {printable(log.name)}"
+    return [TableColumn("line", title, numeric=False)], lines

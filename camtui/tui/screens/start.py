@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.message import Message
 from textual.screen import Screen
 
@@ -14,9 +15,14 @@ from camtui.format import Field, duration
 from camtui.launch import STEPS, Start
 from camtui.tui.screens.dialogs import Choice, Question
 from camtui.tui.text import bar, state_field
+from camtui.tui.theme import Settings
 from camtui.tui.widgets.fields import TextLines
+from camtui.tui.widgets.gallery import Gallery, GalleryItem
 from camtui.tui.widgets.keybar import KeyBar
 from evaluator.text import counted, printable
+
+if TYPE_CHECKING:
+    from camtui.pictures import Pixels
 
 _EVERY = 0.2
 """Seconds between two looks at how far a start is."""
@@ -138,29 +144,49 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("", ""),
     ("   camtui", "strong"),
     ("", ""),
-    ("   There is no run yet. Two commands to begin with:", ""),
+    ("   There is no run yet. Two ways to begin:", ""),
     ("", ""),
-    ("     camtui run --demo", "key"),
-    (
-        "       a few photographs, one small network, the methods of the paper's Table 2; minutes",
-        "dim",
-    ),
-    ("", ""),
+    ("     d   or   camtui run --demo", "key"),
+    ("       a few photographs, one small network, the paper's methods; minutes", "dim"),
     ("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key"),
     ("       your images: class folders, or a flat folder", "dim"),
     ("", ""),
     ("   This screen opens the run as soon as there is one.", "dim"),
 )
 
+_SIDE = 96
+"""Pixels of the heat map."""
+
 
 class WelcomeScreen(Screen[None]):
     """The screen of a new user."""
 
+    BINDINGS = [Binding("d", "app.demo", "start the demo", tooltip="camtui run --demo")]
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
     def compose(self) -> ComposeResult:
-        """Compose the words and the keys."""
+        """Compose the words, a heat map, the keys."""
         yield TextLines(id="first")
+        yield Gallery(self._settings, id="heat")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the words."""
+        """Show the words and the heat map."""
         self.query_one("#first", TextLines).show([[Field(*line)] for line in _WORDS])
+        if self._settings.images != "off":
+            self.query_one("#heat", Gallery).show([GalleryItem("", heat_map())])
+
+
+def heat_map() -> Pixels:
+    """Draw a map of two objects, as methods draw them: ``[side, side, 3]``."""
+    import numpy as np
+
+    from camtui.pictures import coloured
+
+    y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float32) / (_SIDE - 1)
+    first = np.exp(-((x - 0.42) ** 2 + (y - 0.45) ** 2) / 0.035)
+    second = 0.55 * np.exp(-((x - 0.75) ** 2 + (y - 0.7) ** 2) / 0.02)
+    return coloured(np.minimum(first + second, 1.0), "turbo")

@@ -36,6 +36,15 @@ Spans = Sequence[Field]
 """One line: pieces of text with their roles."""
 
 
+def field_at(line: Spans, x: int) -> int | None:
+    """Return the place of the field that stands in a column; ``None`` beyond the last."""
+    for place, field in enumerate(line):
+        x -= cell_len(field.text)
+        if x < 0:
+            return place
+    return None
+
+
 class TextLines(Widget):
     """Lines of text, cut at the right edge."""
 
@@ -54,6 +63,11 @@ class TextLines(Widget):
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:
                 self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def lines(self) -> Sequence[Spans]:
+        """The lines that are shown."""
+        return self._lines
 
     @property
     def text(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
 
 from camtui.format import Field
 from camtui.tui.theme import DEFAULTS
-from camtui.tui.widgets.fields import TextLines
+from camtui.tui.widgets.fields import TextLines, field_at
 
 KEY_NAMES = {
     "enter": "⏎",
@@ -37,6 +38,9 @@ KEY_NAMES = {
 }
 
 
+TWO_ROWS = 30
+"""Height of the terminal from which the keys have two rows."""
+
 IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right"}
 
 
@@ -51,15 +55,31 @@ class KeyBar(TextLines):
 
     DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; }"
 
-    def __init__(self, rows: int = 1) -> None:
+    def __init__(self) -> None:
         super().__init__(id="keys")
-        self._rows = rows
-        self.styles.height = rows
 
     def on_mount(self) -> None:
         """Follow the bindings of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
         self._bindings_changed(self.screen)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key that is clicked does."""
+        if event.y >= len(self.lines):
+            return
+        line = self.lines[event.y]
+        place = field_at(line, event.x)
+        if place is None:
+            return
+        word = line[place | 1].text.strip()  # a key, then its word
+        for node, binding, enabled, _ in self.screen.active_bindings.values():
+            if (
+                enabled
+                and binding.show
+                and word in (binding.description, _shortened(binding.description))
+            ):
+                await self.app.run_action(binding.action, node)
+                return
 
     def on_resize(self) -> None:
         """Show the keys that fit another width."""
@@ -73,7 +93,9 @@ class KeyBar(TextLines):
         ]
         width = self.size.width or self.app.size.width
         ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
-        self.show(key_lines(active, width, self._rows, ascii_only=ascii_only))
+        rows = 2 if self.app.size.height >= TWO_ROWS else 1
+        self.styles.height = rows
+        self.show(key_lines(active, width, rows, ascii_only=ascii_only))
 
 
 def key_lines(
@@ -126,10 +148,14 @@ def _entries(
     return [
         [
             Field(f" {('/' if ascii_only else '').join(keys)}", "key"),
-            Field(f" {word.partition(' (')[0] if short else word} ", "dim"),
+            Field(f" {_shortened(word) if short else word} ", "dim"),
         ]
         for word, keys in keys_by_word(bindings, ascii_only=ascii_only).items()
     ]
+
+
+def _shortened(word: str) -> str:
+    return word.partition(" (")[0]
 
 
 def _length(entry: list[Field]) -> int:

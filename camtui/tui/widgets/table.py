@@ -54,6 +54,14 @@ class RowOpened(Message):
 
 
 @dataclass
+class HeadClicked(Message):
+    """A heading of a table was clicked, by the key of its column."""
+
+    table: str
+    column: str
+
+
+@dataclass
 class EndNear(Message):
     """A table's cursor is near the last row that is loaded."""
 
@@ -81,6 +89,7 @@ class TableDrawing(Widget):
         self._empty = ""
         self._heads = 1
         self._more = False
+        self._filter = ""
         self._rule: int | None = None
 
     # Rows have places, counted from 0; on the screen a rule stands before the first that is apart.
@@ -100,9 +109,12 @@ class TableDrawing(Widget):
 
     @property
     def _foot(self) -> int:
-        """Whether the last line says which rows are in sight: where not all of them are."""
+        """Whether the last line says which rows are in sight: where not all of them are.
+
+        It also says that a filter is on.
+        """
         room = self.size.height - self._heads
-        return int(room >= 4 and self._drawn > room)
+        return int(room >= 4 and (self._drawn > room or bool(self._filter)))
 
     @property
     def _height(self) -> int:
@@ -150,7 +162,9 @@ class TableDrawing(Widget):
         if not self._lines and y == self._heads + 1:
             return self._strip([Segment(f"  {self._empty}", self._style("dim"))], width)
         if self._foot and y == self.size.height - 1:
-            return self._strip([Segment(self._position(), self._style("dim"))], width)
+            words = f" filter: {self._filter}  Esc clears it " if self._filter else ""
+            parts = [Segment(words, self._style("accent"))]
+            return self._strip([*parts, Segment(self._position(), self._style("dim"))], width)
         drawn = self._top + y - self._heads
         if drawn == self._rule:
             return self._strip([Segment(f" {'─' * (width - 2)}", self._style("rule"))], width)
@@ -161,6 +175,8 @@ class TableDrawing(Widget):
         """Return ``9–18 of 40 ▲8 ▼22``: the rows in sight, and how many are above and below."""
         seen = range(self._top, self._top + self._height)
         places = [place for y in seen if (place := self._place_at(y)) is not None]
+        if not places:
+            return ""
         first, last, count = places[0] + 1, places[-1] + 1, len(self._lines)
         end = "+" if self._more else ""
         above = f" ▲{first - 1}" if first > 1 else ""
@@ -248,7 +264,7 @@ class LineTable(TableDrawing, can_focus=True):
         Binding("right,l", "move_column(1)", "move", key_display="→"),
         Binding("pageup", "page(-1)", "page up", show=False),
         Binding("pagedown", "page(1)", "page down", show=False),
-        Binding("g,home", "first", "first", show=False),
+        Binding("home", "first", "first", show=False),
         Binding("G,end", "last", "last", show=False),
         Binding("enter", "open", "open"),
     ]
@@ -277,18 +293,23 @@ class LineTable(TableDrawing, can_focus=True):
         *,
         empty: str = "",
         more: bool = False,
+        filter: str = "",  # noqa: A002 - the words of ``/``
     ) -> None:
         """Show these rows, those that are apart last; the cursor stays on its key.
 
         Args:
             empty: what to say where there are no rows.
             more: whether others can be loaded behind them.
+            filter: the words that each of them holds, shown below; empty where all are shown.
         """
         lines = sorted(lines, key=attrgetter("apart"))
         key, column = self.cursor
         before, old_columns = self._lines, self._columns
         self._columns, self._lines = tuple(columns), tuple(lines)
         self._empty, self._more = empty, more
+        if filter != self._filter:
+            self._filter = filter
+            self.refresh()
         # among what is drawn; where all rows are of one kind there is none
         self._rule = next((y for y, line in enumerate(lines) if line.apart), 0) or None
         self._heads = max(
@@ -442,6 +463,11 @@ class LineTable(TableDrawing, can_focus=True):
 
         A click means the rows that are shown, whatever is to come.
         """
+        if event.y < self._heads:
+            for place, start, width in self._spans():
+                if start <= event.x < start + width + 1:
+                    self.post_message(HeadClicked(self.id or "", self._columns[place].key))
+            return
         inside = self._heads <= event.y < self._heads + self._height
         row = self._place_at(self._top + event.y - self._heads) if inside else None
         if row is None:

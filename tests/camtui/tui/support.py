@@ -19,7 +19,7 @@ from camtui.tui.widgets.table import LineTable
 
 __all__ = ["SIZES", "DashboardTester", "Settings", "opened", "toasts"]
 
-SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40)}
+SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40), "huge": (200, 55)}
 TIMEOUT = 60.0
 
 
@@ -81,6 +81,10 @@ class DashboardTester:
 
     def part(self, id_: str) -> str:
         return self.app.screen.query_one(f"#{id_}", TextLines).text
+
+    def heading(self, id_: str) -> str:
+        """What stands in the rule above a panel."""
+        return str(self.app.screen.query_one(f"#{id_}", TextLines).border_title)
 
     def table(self, id_: str = "grid") -> LineTable:
         return self.app.screen.query_one(f"#{id_}", LineTable)

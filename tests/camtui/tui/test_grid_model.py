@@ -31,7 +31,7 @@ def text(lines: list[list[Field]]) -> list[str]:
 
 
 def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot) -> None:
-    lines = text(grid_model.component_lines(snapshot, "resnet50", "adcc", {}, 110, 20))
+    lines = text(grid_model.component_lines(snapshot, "resnet50", "adcc", {}, 110, 11))
     views = [view for view in snapshot.views.values() if view.cell.backbone == "resnet50"]
     means = {view.cell.method: mean.value for view in views if (mean := view.mean("adcc"))}
     order = sorted((name for name in means if name != "fakecam"), key=lambda name: -means[name])
@@ -45,14 +45,28 @@ def test_methods_by_adcc_with_their_components_controls_last(snapshot: Snapshot)
 
 def test_a_bar_shows_the_mean_within_its_interval() -> None:
     scale = grid_model.Scale(0.6, 0.8)
-    fields = grid_model._bar(Mean(40, 0.7, 0.01), scale, 41, "")
+    fields = grid_model.interval(Mean(40, 0.7, 0.01), scale, 41, "")
     bar = "".join(field.text for field in fields)
     assert len(bar) == 41
     assert bar.index("●") == 20
     half = 1.96 * 0.01 / 0.2 * 40
-    assert bar.count("─") == pytest.approx(2 * half, abs=2)
-    assert bar.startswith("━" * (20 - round(half) - 1))
+    assert bar.count("─") == pytest.approx(2 * half, abs=3)
+    assert bar.strip() == f"├{'─' * (bar.index('●') - bar.index('├') - 1)}●───┤"
     assert bar.endswith(" ")
+
+
+def test_rows_that_are_left_show_the_other_backbones_then_the_other_metrics(
+    snapshot: Snapshot,
+) -> None:
+    lines = text(grid_model.component_lines(snapshot, "resnet50", "adcc", {}, 150, 40))
+    titles = [line.strip() for line in lines if ", " in line]
+    assert titles == ["vgg16, ADCC", "resnet50, Average Drop", "resnet50, Average Increase"]
+    assert len(lines) <= 40
+    assert all(len(line) <= 150 for line in lines)
+    assert "├" in lines[1]
+    assert lines[1].count("±") == 1
+    wide = text(grid_model.component_lines(snapshot, "resnet50", "adcc", {}, 190, 11))
+    assert wide[1].count("±") == 7, "with intervals where there is room"
 
 
 def test_what_does_not_fit_is_left_out(snapshot: Snapshot) -> None:

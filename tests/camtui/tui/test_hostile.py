@@ -55,7 +55,7 @@ async def test_names_of_run_backbone_method_image_class_and_events(
     )
     async with opened(run) as tester:
         for key in (
-            "g",
+            "home",
             "down",
             "v",
             "2",

@@ -36,7 +36,7 @@ async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> 
         cell = next(c.id for c in reader.cells() if (c.backbone, c.method) == ("vgg16", "scorecam"))
         rows = [row for row, _, _ in reader.rows.of_cell(cell) if row.image >= 5]
     async with opened(run, settings=FAST) as tester:
-        await tester.press("s", "g", "G")
+        await tester.press("s", "home", "G")
         order, cursor = [row[0] for row in tester.cells()], tester.table().cursor
         writer = RunWriter(run)
         for row in rows:
@@ -168,7 +168,7 @@ async def test_a_real_evaluation_on_real_photographs(tmp_path: Path) -> None:
         while tester.connection.displayed.status.live:
             assert time.monotonic() < end
             await tester.pilot.pause(0.1)
-            seen.add(shown_n(tester.part("detail")))
+            seen.add(shown_n(tester.heading("detail")))
         assert "COMPLETE" in tester.part("title")
         shown = {row[0]: row[1] for row in tester.cells()}
         with RunReader(run) as reader:

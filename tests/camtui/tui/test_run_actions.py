@@ -39,7 +39,12 @@ async def test_no_is_the_answer_at_hand(
 @pytest.mark.parametrize("size", SIZES.values())
 async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]) -> None:
     answers = {
-        "r": ["Go on with the run part?", "▶No, leave it as it is", " Resume", "⏎ choose"],
+        "r": [
+            "Go on with the run part?",
+            "▶No, leave it as it is",
+            " Resume",
+            "Enter no  y yes  Esc no",
+        ],
         "R": ["Try the failed images of part again?", "▶No, leave it as it is", " Retry"],
         "e": [
             "Export as",

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
-from camtui.tui.theme import DARK, LIGHT, Colours, colours_of, contrast, styles_of
+from camtui.tui.app import KeyDecoder
+from camtui.tui.theme import (
+    DARK,
+    LIGHT,
+    Colours,
+    Settings,
+    colours_of,
+    contrast,
+    remembered,
+    styles_of,
+    theme_named,
+)
+from evaluator.errors import UsageError
+from tests.camtui.tui.support import opened
 
 Rgb = tuple[float, float, float]
 DEUTERANOPIA = (
@@ -96,3 +110,63 @@ def test_without_colour_the_roles_differ_by_weight() -> None:
     assert all(style.color is None and style.bgcolor is None for style in styles.values())
     assert styles["best"] != styles["dim"] != styles[""]
     assert styles["cursor"] != styles[""]
+
+
+async def test_a_theme_that_was_chosen_is_remembered(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        tester.app.theme = "nord"
+        await tester.settle()
+    async with opened(seeded) as tester:
+        assert tester.app.theme == "nord"
+    async with opened(seeded, settings=Settings(theme=theme_named("light"))) as tester:
+        assert tester.app.theme == "okabe-light"
+    assert remembered()["theme"] == "nord", "an option is for once"
+
+
+def test_a_theme_is_named_or_refused() -> None:
+    assert (theme_named(""), theme_named("dark"), theme_named("nord")) == ("", "okabe-dark", "nord")
+    with pytest.raises(UsageError, match="no theme 'drak'") as caught:
+        theme_named("drak")
+    assert "dark" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("colour", "seconds", "theme"),
+    [
+        ("ffff/ffff/ffff", 0.05, "okabe-light"),
+        ("fd/f6/e3", 0.05, "okabe-light"),
+        ("ffff/ffff/ffff", 0.2, "okabe-dark"),
+        ("1c1c/1c1c/1c1c", 0.05, "okabe-dark"),
+    ],
+)
+async def test_a_light_terminal_gets_the_light_theme(
+    seeded: Path, colour: str, seconds: float, theme: str
+) -> None:
+    async with opened(seeded) as tester:
+        tester.app.background_told(colour, seconds)
+        await tester.settle()
+        assert tester.app.theme == theme
+    assert "theme" not in remembered(), "nobody has chosen it"
+
+
+async def test_a_theme_that_was_chosen_stays_on_a_light_terminal(seeded: Path) -> None:
+    async with opened(seeded, settings=Settings(theme="okabe-dark")) as tester:
+        tester.app.background_told("ffff/ffff/ffff", 0.01)
+        assert tester.app.theme == "okabe-dark"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "keys"),
+    [
+        ([b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\q"], "q"),
+        ([b"j\x1b]11;rgb:ff", b"ff/ffff/ffff\x07k"], "jk"),
+        ([b"\x1b]", b"11;rgb:ffff/ffff/ffff\x1b", b"\\q"], "q"),
+        ([b"\x1b"], "\x1b"),
+        ([b"\x1b[A", b"\xff\xc3", b"\xa9"], "\x1b[A\u00e9"),
+    ],
+)
+def test_what_a_terminal_answers_is_no_key(pieces: list[bytes], keys: str) -> None:
+    told: list[str] = []
+    decoder = KeyDecoder(told.append)
+    assert "".join(map(decoder.decode, pieces)) == keys
+    assert told == (["ffff/ffff/ffff"] if b"11;" in b"".join(pieces) else [])

@@ -102,7 +102,7 @@ async def test_pages_by_key_as_the_cursor_goes_down(tmp_path: Path) -> None:
             await tester.until(partial(has_lines, tester, size))
         keys = [line.key for line in tester.table("images").lines]
         assert len(set(keys)) == 348
-        await tester.press("g")
+        await tester.press("home")
         assert tester.table("images").cursor[0] == keys[0]
 
 
@@ -126,7 +126,7 @@ def may_read(monkeypatch: pytest.MonkeyPatch) -> Event:
         (["j", "j", "enter"], 3),
         (["enter", "j"], 1),
         (["G", "enter"], 38),
-        (["G", "g", "enter"], 1),
+        (["G", "home", "enter"], 1),
     ],
 )
 async def test_keys_typed_before_the_list_has_come_are_for_that_list(

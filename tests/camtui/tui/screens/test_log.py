@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.camtui.tui.support import opened
+import pytest
+
+from camtui.tui.text import in_words
+from tests.camtui.tui.support import SIZES, opened
 
 
 async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
@@ -31,3 +34,32 @@ async def test_log_has_events_errors_plan_and_file(seeded: Path) -> None:
         assert tester.part("whole") == ""
         await tester.press("shift+tab", "escape")
         assert tester.screen_name() == "GridScreen"
+
+
+async def test_the_log_says_what_it_lists_in_words(seeded: Path) -> None:
+    async with opened(seeded, SIZES["large"]) as tester:
+        await tester.press("5")
+        assert "what happened, as the run has stored it" in tester.text()
+        await tester.press("shift+tab")
+        await tester.until(lambda: "what the driver and its workers printed" in tester.text())
+        await tester.press("tab", "tab", "tab")
+        await tester.until(lambda: any(row[0] == "seed" for row in tester.cells("log")))
+        values = [row[1] for row in tester.cells("log")]
+        assert not [value for value in values if "None" in value or "{" in value or "[" in value]
+        assert {"none", "no"} <= set(values)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "none"),
+        ("", "none"),
+        (True, "yes"),
+        (("a", "b"), "a, b"),
+        ({"mean": (0.5, 0.4), "layer": None, "weights": ""}, "mean 0.5, 0.4"),
+        ({}, "none"),
+        (3, "3"),
+    ],
+)
+def test_a_choice_in_words(value: object, words: str) -> None:
+    assert in_words(value) == words

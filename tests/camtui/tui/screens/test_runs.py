@@ -133,4 +133,23 @@ async def test_runs_are_sorted_and_searched(two_runs: tuple[Path, Path]) -> None
 def test_what_differs_is_said_in_words() -> None:
     mine: dict[str, object] = {"labels": None, "demo": False, "limit": 5}
     theirs: dict[str, object] = {"labels": "a.csv", "demo": True, "limit": 5}
-    assert differences(mine, theirs) == "labels: none → a.csv;  demo: no → yes"
+    assert differences(mine, theirs) == ["labels: none → a.csv", "demo: no → yes"]
+    lists = {"methods": "cam, gradcam"}, {"methods": "gradcam, scorecam"}
+    assert differences(*lists) == ["methods: + scorecam; − cam"]
+
+
+@pytest.mark.parametrize("size", ["large", "huge"])
+async def test_the_run_under_the_cursor_is_previewed(
+    two_runs: tuple[Path, Path], size: str
+) -> None:
+    first, second = two_runs
+    async with listed(first, 2, SIZES[size]) as tester:
+        tester.table("runs").select(second)
+        await tester.until(lambda: tester.heading("preview") == "second")
+        assert tester.heading("difference") == "against the open run, first"
+        preview = tester.part("preview")
+        for words in ("networks  resnet18, vgg16", "scorecam", "1 image failed", "├", "±"):
+            assert words in preview
+        rows = {row[1]: row for row in tester.cells("runs")}
+        assert rows["second"][6] == "1", "images that failed"
+        assert rows["second"][8:11] == ["data", "2", "6"]

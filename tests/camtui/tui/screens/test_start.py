@@ -19,9 +19,10 @@ from camtui.launch import LOOK_SECONDS, LaunchedRun, Left, Start, Step, launch
 from camtui.tui.app import Dashboard
 from evaluator.errors import CamtuiError
 from evaluator.store.files import lock_holder
-from tests.camtui.tui.support import SIZES, DashboardTester, Settings
+from tests.camtui.tui.support import SIZES, DashboardTester, Settings, opened, toasts
 from tests.camtui.tui.test_snapshots import compared
-from tests.evaluator.execution.support import Run, make_data, make_plan
+from tests.evaluator.execution.support import ROOT, Run, make_data, make_plan
+from tests.fake_session import DOTTED
 
 
 def work(start: Start) -> LaunchedRun:
@@ -127,6 +128,30 @@ async def test_picture_of_a_start(run: Run, size: str, monkeypatch: pytest.Monke
         await tester.settle()
         await compared(tester, "starting", SIZES[size])
         over.set()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture_of_the_first_screen(size: str) -> None:
+    async with opened(None, SIZES[size]) as tester:
+        await compared(tester, "welcome", size)
+
+
+async def test_d_starts_the_demo_and_says_why_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMTUI_DRIVER", json.dumps({"session": "tests.nowhere:open_session"}))
+    async with opened(None) as tester:
+        await tester.press("d")
+        assert "starting the demo" in toasts(tester)
+        await tester.until(lambda: "error:" in toasts(tester))
+    monkeypatch.setenv("CAMTUI_DRIVER", json.dumps({"session": DOTTED}))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytest.importorskip("skimage")
+    async with opened(None, settings=Settings(interval=0.1)) as tester:
+        await tester.press("d")
+        await tester.on("GridScreen")
+        assert "demo" in tester.part("title")
+        await tester.until(lambda: "COMPLETE" in tester.part("title"))
 
 
 async def test_first_screen_names_the_two_commands_and_opens_the_first_run(
