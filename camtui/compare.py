@@ -302,3 +302,41 @@ def _average(metric: str, images: Sequence[Values]) -> float:
     if metric in HEADLINES:
         return HEADLINES[metric].of_images(images)
     return sum(values[metric] for values in images) / len(images)
+
+
+@dataclass(frozen=True)
+class ChangedImage:
+    """One image under one network and method in both runs.
+
+    Attributes:
+        first, second: the metric in either run; fractions.
+    """
+
+    path: bytes
+    first: float
+    second: float
+
+    @property
+    def change(self) -> float:
+        """The second minus the first."""
+        return self.second - self.first
+
+
+def changed_images(
+    first: RunReader, second: RunReader, backbone: str, method: str, metric: Metric
+) -> list[ChangedImage]:
+    """Return the images that have a metric in both runs, the one that became worse by most first.
+
+    None where the metric is made of averages, as ARCC is.
+    """
+    name = f"{backbone}/{method}"
+    mine, theirs = _cells(first).get(name), _cells(second).get(name)
+    if mine is None or theirs is None:
+        return []
+    before = dict(_values(first, mine))
+    found = [
+        ChangedImage(path, before[path][metric.key], now[metric.key])
+        for path, now in _values(second, theirs)
+        if metric.key in now and metric.key in before.get(path, {})
+    ]
+    return sorted(found, key=lambda one: metric.sign * one.change)

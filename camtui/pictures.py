@@ -156,6 +156,25 @@ def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels
     return picture
 
 
+def difference(first: Map, second: Map) -> tuple[Pixels, float]:
+    """Draw ``second − first``: blue where the first is higher, orange where the second is.
+
+    White is no difference, and full colour the largest, which is returned too. Maps of unlike sides
+    are compared at the first one's side.
+    """
+    side = len(first)
+    change = (second if second.shape == first.shape else upsampled(second, side)) - first
+    largest = float(np.abs(change).max())
+    ends = np.where((change < 0)[:, :, None], _FIRST_HIGHER, _SECOND_HIGHER)
+    share = np.abs(change)[:, :, None] / (largest or 1.0)
+    picture: Pixels = np.round((1 - share) * 247 + share * ends).astype(np.uint8)
+    return picture, largest
+
+
+_FIRST_HIGHER, _SECOND_HIGHER = np.array([5, 80, 170]), np.array([205, 80, 0])
+"""Blue and orange, which colour-blind people tell apart."""
+
+
 def seen_by(loaded: LoadedBackbone | None, resize: int) -> Preprocessing:
     """Return a backbone's preprocessing; before it has been loaded, the protocol's."""
     return loaded.preprocessing if loaded else Preprocessing(resize=resize)

@@ -149,6 +149,9 @@ TITLES: dict[PictureKind, str] = {
     "masked": "explanation map",
 }
 
+OFFERED = COLOUR_MAPS[:-1]
+"""The colour maps that a key goes through; magma is near inferno, and for who names it."""
+
 ALPHAS = (0.75, 1.0, 0.5, 0.25)
 
 

@@ -89,6 +89,12 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ),
         ("tie", "not separated: paired t test, 5 % over all that are listed (Holm)"),
         ("untested", "fewer than 10 images in common"),
+        ("├──●──┤", "the change and its 95 % interval, in points; │ is no change"),
+    ),
+    "ChangedScreen": (("change", "the second run minus the first, in points"),),
+    "TwoScreen": (
+        ("difference", "of the maps: blue where the first is higher, orange where the second is"),
+        ("up to", "the largest difference, which has the full colour; maps lie between 0 and 1"),
     ),
 }
 

@@ -21,7 +21,6 @@ from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, count, percent
 from camtui.format.notes import UNDEFINED
 from camtui.pictures import (
-    COLOUR_MAPS,
     NO_OBJECT,
     Panels,
     Pixels,
@@ -32,6 +31,7 @@ from camtui.pictures import (
 from camtui.tui import text
 from camtui.tui.image_data import (
     ALPHAS,
+    OFFERED,
     VIEWS,
     DisplayOptions,
     ImageData,
@@ -173,15 +173,14 @@ IMAGES_CACHED = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
 
 
+STEPPED = 1000
+"""Images that two at once can go through, in the order of the first."""
+
 _AROUND = 4
 """Rows above and below pictures, curves and facts: title, where we are, keys."""
 
 CURVE_ROWS = 7
 """Rows of the curves where the pictures would need the rest."""
-
-
-OFFERED = COLOUR_MAPS[:-1]
-"""The colour maps that a key goes through; magma is near inferno, and for who names it."""
 
 
 class ImageScreen(RunScreen):
@@ -200,6 +199,7 @@ class ImageScreen(RunScreen):
             key_display="A",
             tooltip="every method on this image, one colour scale",
         ),
+        Binding("vertical_line", "two", "two at once", key_display="|", tooltip="beside it"),
         Binding("d", "curves", "curves", tooltip="deletion and insertion"),
         Binding("c", "colours", "colours", tooltip="colour map"),
         Binding("a", "alpha", "alpha", tooltip="how strong the overlay is"),
@@ -490,6 +490,46 @@ class ImageScreen(RunScreen):
             self.action_all()
         else:
             super().action_up()
+
+    def action_two(self) -> None:
+        """Show this image under this method and the next one; keys there choose others."""
+        if self.image_data is not None:
+            self.fetch(partial(self._open_two, self.image_data.record), "two")
+
+    async def _open_two(self, record: ImageRecord) -> None:
+        from camtui.tui.screens.two import Side, TwoScreen
+
+        metric, worst = self.metric, self.worst
+        ascending = known_metrics()[metric].is_ascending(worst_first=worst)
+        listed = await self.ask(
+            lambda reader: [
+                reader.images.get(ranked.image).path
+                for ranked in reader.ranking.page(
+                    record.cell.id, metric, ascending=ascending, limit=STEPPED
+                )
+            ]
+        )
+        images = listed if listed and record.image.path in listed else [record.image.path]
+        equal = {view.cell.id for view in self.snapshot.views.values() if view.twin}
+        here = [
+            cell
+            for cell in self.snapshot.cells
+            if cell.applicable and cell.id not in equal and cell.backbone == record.cell.backbone
+        ]
+        others = [cell for cell in here if cell.id > record.cell.id] or here
+        second = next((cell for cell in others if cell.id != record.cell.id), record.cell)
+        run = self.connection.path
+        sides = [Side(run, cell.backbone, cell.method) for cell in (record.cell, second)]
+        await self.app.push_screen(
+            TwoScreen(
+                self.connection,
+                sides[0],
+                sides[1],
+                images,
+                images.index(record.image.path),
+                metric,
+            )
+        )
 
     def action_curves(self) -> None:
         """Show or hide the curves."""

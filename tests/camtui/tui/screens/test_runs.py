@@ -76,7 +76,7 @@ async def test_mark_and_compare(two_runs: tuple[Path, Path]) -> None:
         verdicts = [row[0] for row in tester.cells("differences")]
         assert set(verdicts) <= {"better", "worse", "tie"}
         assert (
-            f"first is better in {verdicts.count('better')} of 12, worse in "
+            f"second is better in {verdicts.count('better')} of 12, worse in "
             f"{verdicts.count('worse')}, tied in {verdicts.count('tie')} (ADCC, 1"
         ) in tester.part("compared").splitlines()[0]
         await tester.press("m")
