@@ -15,6 +15,7 @@
     ├── NoGradient                  2       a method that needs a gradient which reaches no layer
     ├── CodeNotAllowed              2       code that the user has not allowed to run here
     ├── OutputUnwritable            1       standard output is full or closed
+    ├── MapUnusable                 1       one image's map of those that were made elsewhere
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
     └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
@@ -223,6 +224,22 @@ class ImageUnreadable(CamtuiError):
     """
 
     kind = "image"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class MapUnusable(CamtuiError):
+    """One image without a map among those that were made elsewhere.
+
+    Args:
+        reason: a stable short word for grouping: ``map-missing``, ``map-broken``, ``map-size``,
+            ``map-not-finite``, ``map-changed``.
+        message: one line for people.
+    """
+
+    kind = "map"
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evaluator.errors import UsageError
 from evaluator.measuring.curve_tracing import blurred
-from evaluator.methods.base import REFERENCES
+from evaluator.methods.base import REFERENCES, Shown
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import GRADIENT_COST, Network
@@ -22,6 +22,7 @@ class ImageBatch:
         images: ``[B, channels, H, W]``, normalised, for this method alone.
         targets: ``[B]``; ``logits``: ``[B, C]``.
         noise, uniform: those of ``views.BatchView``.
+        shown: which images of the data set these are.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ImageBatch:
         logits: Tensor,
         noise: Callable[[str, int], Tensor],
         uniform: Callable[[str, int], Tensor],
+        shown: Sequence[Shown] = (),
     ) -> None:
         self._network = network
         self.images = images
@@ -39,6 +41,7 @@ class ImageBatch:
         self.logits = logits
         self.noise = noise
         self.uniform = uniform
+        self.shown = shown
 
     @in_own_settings
     def reference(self, kind: str) -> Tensor:

@@ -215,6 +215,18 @@ or the image blurred as RISE's insertion starts.
 """
 
 
+class Shown(NamedTuple):
+    """What an image is of the data set's.
+
+    Attributes:
+        path: bytes relative to the data folder.
+        explanation: whether it is its explanation image ``x ⊙ U``.
+    """
+
+    path: bytes
+    explanation: bool
+
+
 class ImageView(Protocol):
     """B images ``[C, H, W]`` and the whole network, for an ``ImageMethod``.
 
@@ -234,6 +246,10 @@ class ImageView(Protocol):
     @property
     def logits(self) -> Tensor:
         """``s``, ``[B, classes]``, of these images."""
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """``B``: which images of the data set these are."""
 
     def noise(self, name: str, step: int) -> Tensor:
         """Standard normal noise ``[B, C, H, W]``, by image, name and step alone."""
@@ -338,6 +354,11 @@ class Method(ABC):
     ranked.
     """
 
+    explains: ClassVar[str] = "any"
+    """Which images it has maps of: ``any``; ``images`` of the data set alone, so that coherency and
+    ADCC are missing; ``explanations``: those and their explanation images.
+    """
+
     formula = "combine"
     map_type = "<f4"
 
@@ -392,6 +413,10 @@ class FixedMap(Method):
     def combine(self, view: View) -> Tensor:
         """Never called: there is nothing to weigh."""
         raise NotImplementedError(f"{self.key} has a fixed map")
+
+
+MOST_SIDE = 4096
+"""Longest side of an image method's map: no input is larger by far."""
 
 
 class ImageMethod(Method):
