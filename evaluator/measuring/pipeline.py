@@ -151,7 +151,8 @@ class Pipeline:
         map_side: int = RunPlan.map_side,
     ) -> None:
         self.network = network
-        self._black = black_of(network) if masking == "pixels" else None
+        seen = network.backbone.facts.preprocessing
+        self._black = black_of(seen, network.device) if masking == "pixels" else None
         self._map_side = map_side
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
