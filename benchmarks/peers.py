@@ -203,7 +203,7 @@ def camtui_runner(task: Task, settings: SessionSettings) -> Callable[[Task], Num
             for row in result.rows:
                 numbers[row.image, task.methods[row.cell]] = (
                     row.average_drop or 0.0,
-                    row.coherency,
+                    row.coherency or 0.0,
                     row.complexity,
                 )
         return numbers

@@ -25,7 +25,8 @@ from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, i
 from evaluator.store.files import temporary_beside
 from evaluator.text import printable
 from evaluator.user_code import changed, sources_of
-from evaluator.user_code_facts import Code
+from evaluator.user_code_checks import described_maps
+from evaluator.user_code_facts import Code, key_of
 
 
 def trust_file() -> Path:
@@ -97,10 +98,12 @@ def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:
     """
     if (reference, sha256) not in allowed_before():
         why = not_mine(trust_file())
+        maps = as_reference(reference).maps
+        what, look = ("maps", "look at them") if maps else ("code", "read it")
         raise CodeNotAllowed(
-            f"this needs code that you have not named here: {printable(reference)}"
+            f"this needs {what} that you have not named here: {printable(reference)}"
             + f" (what was allowed before is not believed: {why})" * bool(why),
-            f"read it, then {retry_command} --allow-code",
+            f"{look}, then {retry_command} --allow-code",
         )
 
 
@@ -188,7 +191,8 @@ class Resolver:
 
     def _place_of(self, axis: Axis, spec: str) -> _Place | None:
         """Return the place of a spec's code; ``None`` for camtui's own and for unknown names."""
-        key, _, tail = spec.partition(":")
+        key = key_of(spec)
+        tail = spec[len(key) + 1 :]
         if key in _own(axis):
             return None
         known = next((one for one in self.stored if (one.axis, one.key) == (axis, key)), None)
@@ -204,9 +208,7 @@ class Resolver:
         registered = installed(axis)
         given = {spec.reference.text for spec in map(as_spec, self.typed) if spec}
         return given | {
-            one.reference.text
-            for text in self.typed
-            if (one := registered.get(text.partition(":")[0]))
+            one.reference.text for text in self.typed if (one := registered.get(key_of(text)))
         }
 
     def _permit(self, axis: Axis, spec: str, place: _Place) -> None:
@@ -281,6 +283,8 @@ def describe(code: Code, tails: list[str]) -> Code:
     Raises:
         CamtuiError: it cannot be imported, or is not what a method or a metric must be.
     """
+    if as_reference(code.reference).maps:
+        return described_maps(code)
     asked = {
         "axis": code.axis,
         "reference": code.reference,

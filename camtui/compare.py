@@ -333,10 +333,10 @@ def changed_images(
     mine, theirs = _cells(first).get(name), _cells(second).get(name)
     if mine is None or theirs is None:
         return []
-    before = dict(_values(first, mine))
+    before = dict(values_of(first, mine))
     found = [
         ChangedImage(path, before[path][metric.key], now[metric.key])
-        for path, now in _values(second, theirs)
+        for path, now in values_of(second, theirs)
         if metric.key in now and metric.key in before.get(path, {})
     ]
     return sorted(found, key=lambda one: metric.sign * one.change)

@@ -22,7 +22,13 @@ from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import as_spec
 from evaluator.text import did_you_mean
-from evaluator.user_code_facts import Code, DescribedMethod, described_method, described_metric
+from evaluator.user_code_facts import (
+    Code,
+    DescribedMethod,
+    described_method,
+    described_metric,
+    key_of,
+)
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
 """Measured for every (cell, image) in one masked pass; they stand in the row itself. The others are
@@ -183,13 +189,27 @@ def is_of_images(spec: str) -> bool:
 
     An option may make it one: ``layercam:layers=stages``.
     """
-    known = spec.partition(":")[0] in known_methods()
+    known = key_of(spec) in known_methods()
     return known and isinstance(method(spec), ImageMethod)
+
+
+def lacks_maps(spec: str, metric: str) -> bool:
+    """Whether a method can have no value of a metric, which needs more maps than it has.
+
+    Those that were made elsewhere are of the images alone, or of these and their explanation images
+    (``Method.explains``).
+    """
+    kind, known = known_methods().get(key_of(spec)), known_metrics().get(metric)
+    if kind is None or known is None or kind.explains == "any":
+        return False
+    again = known.again > 0 or known.contrast or known.random_weights
+    second = {"coherency", "adcc"} & {metric, *known.of}
+    return again or bool(second and kind.explains == "images")
 
 
 def is_control(spec: str) -> bool:
     """Whether the method of a spec is a control, which is not ranked; unknown methods are none."""
-    kind = known_methods().get(spec.partition(":")[0])
+    kind = known_methods().get(key_of(spec))
     return kind is not None and kind.control
 
 
@@ -295,10 +315,10 @@ def split_spec(spec: str, key: str = "") -> tuple[str, dict[str, str]]:
     """
     if key:
         tail = spec.strip().removeprefix(key).removeprefix(":")
-    elif code := as_spec(spec):
+    elif (known := key_of(spec.strip())) not in known_methods() and (code := as_spec(spec)):
         key, tail = code.reference.text, code.tail
     else:
-        key, _, tail = spec.strip().partition(":")
+        key, tail = known, spec.strip()[len(known) + 1 :]
     options: dict[str, str] = {}
     for part in filter(None, tail.split(",")):
         name, equals, value = part.partition("=")

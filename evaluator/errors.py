@@ -16,6 +16,7 @@
     ├── NoRelevance                 2       LRP, of a network that its rules do not know
     ├── CodeNotAllowed              2       code that the user has not allowed to run here
     ├── OutputUnwritable            1       standard output is full or closed
+    ├── MapUnusable                 1       one image's map of those that were made elsewhere
     ├── ImageUnreadable             1       one image: costs one failure row per cell, never the run
     └── TruthUnusable               1       one image's truth: costs it the metrics that need one
 
@@ -230,6 +231,22 @@ class ImageUnreadable(CamtuiError):
     """
 
     kind = "image"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class MapUnusable(CamtuiError):
+    """One image without a map among those that were made elsewhere.
+
+    Args:
+        reason: a stable short word for grouping: ``map-missing``, ``map-broken``, ``map-size``,
+            ``map-not-finite``, ``map-changed``.
+        message: one line for people.
+    """
+
+    kind = "map"
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

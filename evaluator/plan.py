@@ -28,14 +28,14 @@ from evaluator.backbones import (
     refuse_arrays,
 )
 from evaluator.errors import Mismatch, NotApplicable, UsageError
-from evaluator.methods.base import Method
+from evaluator.methods.base import MOST_SIDE, Method
 from evaluator.metrics.base import Metric
 from evaluator.records import LoadedBackbone, Precision
 from evaluator.references import Axis
 from evaluator.sources.folder import data_folder
 from evaluator.stopping_rule import DEFAULT_MARGIN, EVERY_IMAGE, Rule, enough_to_look, rule_of
 from evaluator.text import did_you_mean, printable
-from evaluator.user_code_facts import Code
+from evaluator.user_code_facts import Code, key_of
 
 
 @dataclass(frozen=True)
@@ -226,9 +226,6 @@ def _is_kind(key: str, value: Any) -> bool:
         else key == "code" or all(isinstance(entry, str) for entry in value)
     )
 
-
-MOST_SIDE = 4096
-"""Longest side of an image method's map: no input is larger by far."""
 
 MOST_STEPS = SHORT_SIDE * SHORT_SIDE
 """Most steps of a curve: one for each pixel of the usual input."""
@@ -504,7 +501,7 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
         plan.precision,
     ]
     sources = (
-        plan.source_of("method", method.partition(":")[0]),
+        plan.source_of("method", key_of(method)),
         plan.source_of("backbone", spec.key) or loaded.source,
     )
     if any(sources):

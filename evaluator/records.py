@@ -104,6 +104,8 @@ class Row(NamedTuple):
         target: class explained; ``predicted``: argmax of the clean image (the same unless
             ``--target label``).
         y, o: probability of the target on the image and on the explanation map.
+        coherency: ``None``, and ``adcc`` too, where the method has no map of the explanation image
+            (``Method.explains``).
         degenerate: the map is all zero: nothing spoke for the class.
         map: the saliency map at the layer's resolution, float32 little-endian, ``None`` for a fixed
             map.
@@ -117,7 +119,7 @@ class Row(NamedTuple):
     o: float
     average_drop: float | None
     average_increase: float
-    coherency: float
+    coherency: float | None
     complexity: float
     adcc: float | None
     degenerate: bool

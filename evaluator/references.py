@@ -1,5 +1,7 @@
 """References to the user's code: ``FILE.py:Name``, ``package.module:Name``, names of packages.
 
+And to maps that were made elsewhere, ``maps:FOLDER:second=FOLDER``, which are no code.
+
 Reading a reference, finding the package that registers a name and listing what is installed import
 nothing: ``user_code`` does.
 """
@@ -30,19 +32,22 @@ GROUPS: dict[Axis, str] = {
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _EXPORTED = re.compile(r"(?P<source>.+?\.pt2)(?P<name>)(?P<tail>:.*)?", re.DOTALL)
 _IN_FILE = re.compile(rf"(?P<source>.+?\.py):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
+_MAPS = re.compile(r"(?P<source>maps:.+)(?P<name>)(?P<tail>)", re.DOTALL)
 _IN_MODULE = re.compile(rf"(?P<source>{_NAME}):(?P<name>{_NAME})(?P<tail>:.*)?", re.DOTALL)
 
 
 _FILES = (".py", ".pt2")
 
+_PREFIX, _SECOND = "maps:", ":second="
+
 
 @dataclass(frozen=True)
 class Reference:
-    """A class, function or constant in a file or a module, or a program of ``torch.export``.
+    """A class, function or constant in a file or a module, a program of ``torch.export``, or maps.
 
     Attributes:
-        source: absolute path of the file, or the module's dotted name.
-        name: dotted name within it; empty for a program, which is the whole file.
+        source: absolute path of the file, the module's dotted name, or ``maps:`` with their place.
+        name: dotted name within it; empty for a program, which is the whole file, and for maps.
     """
 
     source: str
@@ -50,8 +55,16 @@ class Reference:
 
     @property
     def file(self) -> Path | None:
-        """The file, ``None`` for a module."""
-        return Path(self.source) if self.source.endswith(_FILES) else None
+        """The file, ``None`` for a module and for maps."""
+        return Path(self.source) if self.source.endswith(_FILES) and not self.maps else None
+
+    @property
+    def maps(self) -> tuple[Path, ...]:
+        """Folder or file of maps, and that of the maps of explanation images; none for code."""
+        if not self.source.startswith(_PREFIX):
+            return ()
+        first, _, second = self.source.removeprefix(_PREFIX).partition(_SECOND)
+        return tuple(map(Path, filter(None, (first, second))))
 
     @property
     def text(self) -> str:
@@ -61,6 +74,8 @@ class Reference:
     @property
     def short(self) -> str:
         """For people: ``mycam.py:MyCAM``."""
+        if self.maps:
+            return _PREFIX + _SECOND.join(place.name for place in self.maps)
         source = self.file.name if self.file else self.source
         return f"{source}:{self.name}" if self.name else source
 
@@ -84,12 +99,17 @@ def as_spec(text: str, base: Path | None = None) -> Spec | None:
     an option that lacks its value, would be a reference.
     """
     match = _match(text.strip())
-    if match is None or (not match["source"].endswith(_FILES) and not _is_module(match["source"])):
+    known = match is not None and match["source"].startswith(_PREFIX)
+    if match is None or not (
+        known or match["source"].endswith(_FILES) or _is_module(match["source"])
+    ):
         return None
     return _spec(match, base)
 
 
 def _match(text: str) -> re.Match[str] | None:
+    if text.startswith(_PREFIX):
+        return _MAPS.fullmatch(text)
     return _EXPORTED.fullmatch(text) or _IN_FILE.fullmatch(text) or _IN_MODULE.fullmatch(text)
 
 
@@ -105,9 +125,15 @@ def _is_module(source: str) -> bool:
 
 def _spec(match: re.Match[str], base: Path | None) -> Spec:
     source, name, tail = match["source"], match["name"], match["tail"] or ""
-    if source.endswith(_FILES):
-        source = str(((base or Path.cwd()) / Path(source).expanduser()).resolve())
+    if maps := Reference(source, name).maps:
+        source = _PREFIX + _SECOND.join(_absolute(place, base) for place in maps)
+    elif source.endswith(_FILES):
+        source = _absolute(Path(source), base)
     return Spec(Reference(source, name), tail.removeprefix(":"))
+
+
+def _absolute(path: Path, base: Path | None) -> str:
+    return str(((base or Path.cwd()) / path.expanduser()).resolve())
 
 
 def as_reference(text: str, base: Path | None = None) -> Reference:

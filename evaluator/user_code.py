@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
+from evaluator.map_files import sha256_of
 from evaluator.references import Reference
 from evaluator.text import did_you_mean, printable
 
@@ -62,9 +63,13 @@ def sources_of(reference: Reference) -> Sources:
     ``import package.helper`` within a package, also inside functions. What is imported by a
     computed name is not seen.
 
+    Of maps only the hash: they are data, and may be larger than memory.
+
     Raises:
         NotFound: no such file or module.
     """
+    if reference.maps:
+        return Sources(reference.maps[0], ("",), sha256_of(reference.maps))
     file = reference.file
     root, first = (file.parent, file) if file else _module_file(reference.source)
     top = None if file else reference.source.partition(".")[0]
@@ -342,9 +347,8 @@ def permitted(reference: Reference) -> Sources:
 
 def changed(reference: Reference, before: str, now: str) -> str:
     """Message that the source of a reference is not what it was."""
-    return (
-        f"the source of {printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
-    )
+    what = "" if reference.maps else "the source of "
+    return f"{what}{printable(reference.short)} has changed: sha256 {before[:12]} → {now[:12]}"
 
 
 def _imported(reference: Reference, sources: Sources) -> ModuleType:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 from evaluator import catalog, user_code
 from evaluator.child import Answers, serve
 from evaluator.errors import UsageError
+from evaluator.map_files import method_of
 from evaluator.methods import all_methods
 from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
@@ -37,6 +38,8 @@ def described(code: Code, tails: list[str]) -> Code:
     if code.axis == "metric":
         metric = import_metric(reference)
         return replace(code, key=metric.key, facts=facts_of_metric(metric))
+    if reference.maps:
+        return described_maps(code)
     kind = import_method(reference)
     with user_code.user_errors(reference, f"{kind.__name__} cannot be described"):
         methods = [
@@ -48,6 +51,16 @@ def described(code: Code, tails: list[str]) -> Code:
     return replace(code, key=kind.key, facts=facts)
 
 
+def described_maps(code: Code) -> Code:
+    """The description of maps that were made elsewhere; no code is run and no map read.
+
+    Args:
+        code: its hash is that of all the maps.
+    """
+    kind = method_of(as_reference(code.reference).maps)
+    return replace(code, key=kind.key, facts=facts_of_method(kind, [kind()]))
+
+
 def import_code(code: Code) -> None:
     """Import a method or a metric and make it known in this process; it must have been allowed.
 
@@ -55,7 +68,10 @@ def import_code(code: Code) -> None:
         CamtuiError: it cannot be imported, or is not what it must be.
     """
     reference = as_reference(code.reference)
-    if code.axis == "method":
+    if reference.maps:
+        user_code.permitted(reference)
+        catalog.register_method(method_of(reference.maps))
+    elif code.axis == "method":
         import_method(reference)
     elif code.axis == "metric":
         import_metric(reference)

@@ -32,6 +32,25 @@ Facts = dict[str, Any]
 KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """Allowed keys of methods and metrics: each is a column, an option and part of file names."""
 
+_FROM_ELSEWHERE = re.compile(
+    r"(?:maps:[\w-]{1,40}-[0-9a-f]{8}|(?:captum|pytorch_grad_cam|torchcam):[A-Za-z]\w{0,59})(?=:|$)",
+    re.ASCII,
+)
+"""Keys of maps that were made elsewhere, and of classes of other libraries."""
+
+
+def key_of(spec: str) -> str:
+    """The key of a method's spec: ``gradcam``, ``captum:IntegratedGradients``."""
+    found = _FROM_ELSEWHERE.match(spec)
+    return found[0] if found else spec.partition(":")[0]
+
+
+def is_key(axis: Axis, key: str) -> bool:
+    """Whether a method or a metric can have this key."""
+    elsewhere = axis == "method" and _FROM_ELSEWHERE.fullmatch(key)
+    return bool(elsewhere or KEY.fullmatch(key))
+
+
 _FEW, _MANY = 1, 1001
 """Channels for which the forwards of a method are stored; between and beyond them they are taken to
 be linear.
@@ -80,7 +99,7 @@ class Code:
             )
         code = Code(**{**given, **values})
         if code.axis not in get_args(Axis) or (
-            code.axis != "backbone" and not KEY.fullmatch(code.key)
+            code.axis != "backbone" and not is_key(code.axis, code.key)
         ):
             raise UsageError(
                 f"the plan's code cannot be called {printable(code.key, 40)!r}", "camtui show RUN"

@@ -324,7 +324,9 @@ class _Rows:
 
     def _measurements(self, cell: Cell, image: ImageRef, row: Row) -> Iterator[Measurement]:
         for metric in _curves(self._plan):
-            fall = 2.0 + 6.0 * (row.coherency if metric == "deletion" else 1 - row.complexity)
+            fall = 2.0 + 6.0 * (
+                (row.coherency or 0.0) if metric == "deletion" else 1 - row.complexity
+            )
             points = [exp(-fall * step / STEPS) * row.y for step in range(STEPS + 1)]
             if metric == "insertion":
                 points = [row.y - 0.9 * point for point in points]

@@ -327,6 +327,7 @@ export photos
 report photos -o {out}/r.html
 figure photos ranks -o {out}/f.svg
 image photos synthetic_gap/mycam 0.jpg -o {out}/i.png
+masked photos synthetic_gap/mycam -o {out}/masked
 ls
 copy photos {out}/copy.db
 bundle photos -o {out}/bundle

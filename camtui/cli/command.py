@@ -25,7 +25,16 @@ from typer.core import TyperCommand, TyperGroup
 COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
     "Start and steer a run": ("run", "watch", "status", "wait", "stop", "resume", "retry", "logs"),
     "Read its results": ("table", "worst", "errors", "show", "compare", "ranks", "judge"),
-    "Publish them": ("export", "report", "figure", "image", "bundle", "verify", "reproduce"),
+    "Publish them": (
+        "export",
+        "report",
+        "figure",
+        "image",
+        "masked",
+        "bundle",
+        "verify",
+        "reproduce",
+    ),
     "Manage the runs": ("ls", "copy", "merge", "rm"),
     "What there is, and this machine": (
         "methods",

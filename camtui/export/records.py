@@ -17,6 +17,7 @@ from evaluator.records import ImageRef, LoadedBackbone, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
+from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
     from camtui.payloads import LoadedBackbonePayload, MeanPayload, RunPayload
@@ -193,8 +194,8 @@ def plan_toml(reader: RunReader) -> str:
 
 def _by_reference(spec: str, places: dict[str, str]) -> str:
     """``mycam:power=2.0`` → ``/home/me/mycam.py:MyCAM:power=2.0``."""
-    key, colon, options = spec.partition(":")
-    return f"{places.get(key, key)}{colon}{options}"
+    key = key_of(spec)
+    return f"{places.get(key, key)}{spec[len(key) :]}"
 
 
 def _set_fields(value: Any) -> Any:

@@ -102,7 +102,9 @@ def _summary(cell: int, images: Sequence[tuple[Row, dict[str, float]]]) -> CellS
     found, _ = sums_of([row for row, _ in images], measurements, arcc)
     sums = sums_from((a, b, n, total) for (_, a, b), (n, total) in found.items())
     without_drop = [
-        (row.coherency, row.complexity) for row, _ in images if row.average_drop is None
+        (row.coherency, row.complexity)
+        for row, _ in images
+        if row.average_drop is None and row.coherency is not None
     ]
     return summarise(cell, sums, 0, without_drop)
 

@@ -58,6 +58,9 @@ def short_forecast(look: Look | None, images: int) -> str:
 BEST, TIE = "* best", "= not separated from the best"
 
 
+NO_MAPS = "no maps of explanation or altered images"
+"""Why maps that were made elsewhere lack a metric."""
+
 UNDEFINED = "undefined: y is 0"
 """Why a row has neither average drop nor ADCC: the confidence in the explained class underflows."""
 
@@ -266,6 +269,8 @@ def mean_notes(
 
 
 def _reason(view: CellView, metric: Metric, n: int, failed: Mapping[str, int]) -> str:
+    if catalog.lacks_maps(view.cell.method, metric.key):
+        return f": {NO_MAPS}"
     if metric.key in ("average_drop", "adcc"):
         return f"; {'the others ' if n else ''}{UNDEFINED}"
     if not failed:

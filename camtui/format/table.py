@@ -151,6 +151,8 @@ def finished_views(
     views = [view for view in known if view.mean("adcc") is not None]
     if not views and any(view.summary.undefined for view in known):
         raise NotFound(f"no image of the run has an ADCC, {UNDEFINED}", otherwise)
+    if not views and any(view.summary.n for view in known):
+        raise NotFound("no method of the run has an ADCC", otherwise)
     if not views:
         raise NotFound("the run has no finished image yet", "camtui status RUN")
     return views

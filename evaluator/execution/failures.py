@@ -14,6 +14,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from evaluator import catalog
 from evaluator.errors import (
     DATA_GONE,
     NO_VALUE,
@@ -302,10 +303,10 @@ class FailureCount:
             if not summary.n:
                 yield f"{name} ({self._usual_reason(cell, '')})"
                 continue
-            if "adcc" not in summary.means:
+            if "adcc" not in summary.means and not catalog.lacks_maps(cell.method, "adcc"):
                 yield f"{name} (ADCC is undefined: the confidence in the target is 0)"
             for metric in self._plan.optional_metrics if cell.id not in dropped else ():
-                if metric not in summary.means:
+                if metric not in summary.means and not catalog.lacks_maps(cell.method, metric):
                     yield f"{metric} of {name} ({self._usual_reason(cell, metric)})"
 
     def _usual_reason(self, cell: Cell, metric: str) -> str:

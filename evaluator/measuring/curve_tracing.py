@@ -122,7 +122,8 @@ class CurveTracer:
     def _empty(self, images: Tensor, state: str) -> Tensor:
         """What images become where nothing is shown of them, ``[B, channels, H, W]``."""
         if state == "black":
-            return black_of(self._network).expand_as(images)
+            seen = self._network.backbone.facts.preprocessing
+            return black_of(seen, self._network.device).expand_as(images)
         return blurred(images, state)
 
     def _inner(self, frame: Frame, images: Tensor, start: Tensor, maps: _Distinct) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from evaluator.errors import NoGradient, UsageError
 from evaluator.measuring.curve_tracing import blurred
 from evaluator.measuring.saliency import upsample
-from evaluator.methods.base import REFERENCES, BiasGradient
+from evaluator.methods.base import REFERENCES, BiasGradient, Shown
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import GRADIENT_COST, Network
@@ -23,6 +23,7 @@ class ImageBatch:
         images: ``[B, channels, H, W]``, normalised, for this method alone.
         targets: ``[B]``; ``logits``: ``[B, C]``; ``activation``: ``[B, K, h, w]``.
         noise, uniform: those of ``views.BatchView``.
+        shown: which images of the data set these are.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ImageBatch:
         activation: Tensor,
         noise: Callable[[str, int], Tensor],
         uniform: Callable[[str, int], Tensor],
+        shown: Sequence[Shown] = (),
     ) -> None:
         self._network = network
         self.images = images
@@ -42,6 +44,7 @@ class ImageBatch:
         self.activation = activation
         self.noise = noise
         self.uniform = uniform
+        self.shown = shown
 
     @in_own_settings
     def reference(self, kind: str) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evaluator.crop import open_hashed
 from evaluator.errors import ImageUnreadable
+from evaluator.methods.base import Shown
 from evaluator.networks.device import to_device
 from evaluator.records import ImageRef, Preprocessing
 from evaluator.text import printable
@@ -171,9 +172,18 @@ class Field(NamedTuple):
     shape: tuple[int, ...]
 
 
+_MASKED = b"\0masked"
+
+
 def on_explanation(key: bytes) -> bytes:
     """The key of the explanation map of an image with that key."""
-    return key + b"\0masked"
+    return key + _MASKED
+
+
+def shown_of(key: bytes) -> Shown:
+    """Which image of the data set has a key: seed and path, of its explanation image one more."""
+    _, _, path = key.removesuffix(_MASKED).partition(b"\0")
+    return Shown(path, key.endswith(_MASKED))
 
 
 def fields_of(

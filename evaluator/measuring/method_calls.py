@@ -21,12 +21,20 @@ from torch import Tensor
 
 from evaluator.catalog import formula
 from evaluator.catalog import method as method_of
-from evaluator.errors import CamtuiError, NoGradient, NoRelevance, is_out_of_memory, loses_device
+from evaluator.errors import (
+    CamtuiError,
+    MapUnusable,
+    NoGradient,
+    NoRelevance,
+    is_out_of_memory,
+    loses_device,
+)
 from evaluator.methods import all_methods
 from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.networks.global_state import ForeignCode
 from evaluator.user_code import error_text
+from evaluator.user_code_facts import key_of
 
 T = TypeVar("T")
 
@@ -77,7 +85,7 @@ def is_own(method: Method) -> bool:
 
 def made_method(spec: str) -> Method:
     """Make a method by its spec; what its class does to torch's state meanwhile is undone."""
-    if spec.partition(":")[0] in all_methods():
+    if key_of(spec) in all_methods():
         return method_of(spec)
     with ForeignCode():
         return method_of(spec)
@@ -165,6 +173,8 @@ class Guard:
             raise
         except (NoGradient, NoRelevance) as error:
             raise MethodFault(Fault(error.kind, error.message)) from error
+        except MapUnusable as error:
+            raise MethodFault(Fault(error.reason, error.message, by_image=True)) from error
         except Exception as error:
             if not is_formula_error(error):
                 raise

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator.catalog import formula as formula_of
+from evaluator.catalog import lacks_maps
 from evaluator.catalog import metric as metric_of
 from evaluator.errors import CamtuiError, TruthUnusable
 from evaluator.measuring.imputation import NOISE, impute
@@ -478,6 +479,10 @@ class OptionalMetrics:
         """Compute a metric of the images that have the others that it is computed from."""
         having = []
         for one in asked:
+            if lacks_maps(one.map.method, metric):
+                told = "no maps of explanation or altered images"
+                yield Failure(one.cell, one.ref.id, metric, "no-maps", told)
+                continue
             missing = set(metric_of(metric).of) - dict(one.map.stored.measured).keys()
             if missing:
                 yield Failure(

@@ -37,7 +37,7 @@ from evaluator.measuring.method_calls import (
 )
 from evaluator.measuring.saliency import Saliency, black_of, image_map, low_map, masked
 from evaluator.measuring.views import BatchView
-from evaluator.methods.base import FixedMap, ImageMethod, Method
+from evaluator.methods.base import MOST_SIDE, FixedMap, ImageMethod, Method
 from evaluator.metrics.adcc import adcc
 from evaluator.metrics.average_drop import average_drop
 from evaluator.metrics.average_increase import average_increase
@@ -72,6 +72,7 @@ class Scores(NamedTuple):
 
     Attributes:
         target, predicted: class indices.
+        coherency, adcc: ``None`` where the method has no maps of explanation images.
         y, o: confidence in the target on the image and on the explanation map.
         degenerate: whether the saliency map is zero everywhere.
         maps: saliency at the layer's resolution, float32 bytes; square and float16 bytes of an
@@ -84,9 +85,9 @@ class Scores(NamedTuple):
     o: list[float]
     average_drop: list[float]
     average_increase: list[float]
-    coherency: list[float]
+    coherency: list[float | None]
     complexity: list[float]
-    adcc: list[float]
+    adcc: list[float | None]
     degenerate: list[bool]
     maps: list[bytes | None]
 
@@ -99,9 +100,10 @@ class Scores(NamedTuple):
             return "the network's output is not a number"
         if not isfinite(self.complexity[place]):
             return "the method's map is not a number"
-        values = (self.o, self.average_increase, self.coherency)
-        fine = all(isfinite(column[place]) for column in values) and (
-            isfinite(self.adcc[place]) or self.y[place] == 0
+        values = (self.o[place], self.average_increase[place], self.coherency[place])
+        adcc = self.adcc[place]
+        fine = all(one is None or isfinite(one) for one in values) and (
+            adcc is None or isfinite(adcc) or self.y[place] == 0
         )
         return "" if fine else "the network's output on the explanation map is not a number"
 
@@ -149,7 +151,8 @@ class Pipeline:
         map_side: int = RunPlan.map_side,
     ) -> None:
         self.network = network
-        self._black = black_of(network) if masking == "pixels" else None
+        seen = network.backbone.facts.preprocessing
+        self._black = black_of(seen, network.device) if masking == "pixels" else None
         self._map_side = map_side
         self._noise = noise or Noise()
         self._guard = Guard(method_timeout, lambda: network.forwards)
@@ -229,7 +232,8 @@ class Pipeline:
         count, _, height, width = view.activation.shape
         side = self.network.side
         if isinstance(method, ImageMethod):
-            found = check_image_map(method, combination, count, side)
+            most = side if method.explains == "any" else MOST_SIDE
+            found = check_image_map(method, combination, count, most)
             low = image_map(found.float(), self._map_side)
         else:
             low = low_map(check_shape(method, combination, (count, height, width)).float())
@@ -281,12 +285,15 @@ class Pipeline:
     ) -> Tensor:
         """Compute the numbers of one method's ``Scores``, ``[columns, B]`` in their order.
 
-        The second map is made from the masked pass.
+        The second map is made from the masked pass; coherency is NaN where there can be none.
         """
         saliency = maps.saliency
-        second_map, _ = self.saliency(maps.method, masked_view)
         y, o = view.confidence, masked_view.confidence
-        coherencies = coherency(saliency, second_map).expand_as(y)
+        if maps.method.explains == "images":
+            coherencies = torch.full_like(y, torch.nan)
+        else:
+            second_map, _ = self.saliency(maps.method, masked_view)
+            coherencies = coherency(saliency, second_map).expand_as(y)
         complexities = complexity(saliency).expand_as(y)
         drop = average_drop(y, o)
         return torch.stack(
@@ -331,5 +338,9 @@ def _to_host(columns: Sequence[Tensor], maps: Sequence[_MethodMaps]) -> list[Sco
         of_images: list[bytes | None] = [None] * batch
         if not found.fixed:
             of_images = [each.tobytes() for each in next(low).astype(found.method.map_type)]
-        scores.append(Scores._make([*numbered, list(map(bool, degenerate)), of_images]))
+        made = Scores._make([*numbered, list(map(bool, degenerate)), of_images])
+        if found.method.explains == "images":
+            nothing: list[float | None] = [None] * batch
+            made = made._replace(coherency=nothing, adcc=nothing)
+        scores.append(made)
     return scores

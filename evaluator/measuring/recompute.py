@@ -16,13 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from evaluator.catalog import ROW_METRICS, metric
+from evaluator.catalog import ROW_METRICS, method, metric
 from evaluator.child import serve
 from evaluator.errors import CamtuiError
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
+from evaluator.methods.base import Method
 from evaluator.plan import RunPlan, as_loaded
-from evaluator.records import ImageRef, LoadedBackbone, Measurement, Precision, Row, Unit
+from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Precision, Row, Unit
 from evaluator.references import as_reference
 from evaluator.sources import read_image
 from evaluator.store.audit import CURVES, TOLERANCE
@@ -48,7 +49,9 @@ class Difference(NamedTuple):
     apart: float
 
 
-def row_difference(stored: Row, found: Row | None, precision: Precision) -> Difference | None:
+def row_difference(
+    stored: Row, found: Row | None, precision: Precision, map_type: str = Method.map_type
+) -> Difference | None:
     """The largest difference of a row beyond the tolerance; ``None`` where it agrees.
 
     Whether the confidence rose is not compared where it changed by less than the tolerance.
@@ -68,7 +71,7 @@ def row_difference(stored: Row, found: Row | None, precision: Precision) -> Diff
         before, now = getattr(stored, name), getattr(found, name)
         if (difference := _apart(before, now)) > allowed:
             apart.append(Difference(stored.cell, stored.image, name, before, now, difference))
-    if (difference := _maps_apart(stored.map, found.map)) > 10 * allowed:
+    if (difference := _maps_apart(stored.map, found.map, map_type)) > 10 * allowed:
         apart.append(Difference(stored.cell, stored.image, "map", None, None, difference))
     return max(apart, key=lambda one: one.apart, default=None)
 
@@ -79,13 +82,14 @@ def _apart(before: float | None, now: float | None) -> float:
     return abs(before - now) if before == before and now == now else inf
 
 
-def _maps_apart(before: bytes | None, now: bytes | None) -> float:
+def _maps_apart(before: bytes | None, now: bytes | None, map_type: str) -> float:
     """Mean difference of two maps' values."""
     import numpy as np
 
     if before is None or now is None or len(before) != len(now):
         return 0.0 if before is now else inf
-    difference = float(np.abs(np.frombuffer(before, "<f4") - np.frombuffer(now, "<f4")).mean())
+    values = [np.frombuffer(one, map_type).astype(np.float32) for one in (before, now)]
+    difference = float(np.abs(values[0] - values[1]).mean())
     return difference if difference == difference else inf
 
 
@@ -160,7 +164,7 @@ def _answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     else ()
                 )
                 compared = [
-                    (cell, image, _compared(reader, (cell, image), rows, measured, plan))
+                    (cell, image, _compared(reader, cells[cell], image, rows, measured, plan))
                     for cell in ids
                 ]
                 yield {"rows": compared}
@@ -191,22 +195,23 @@ def _optional(plan: RunPlan) -> tuple[str, ...]:
 
 def _compared(
     reader: RunReader,
-    pair: tuple[int, int],
+    cell: Cell,
+    image: int,
     rows: Mapping[int, Row],
     measured: Sequence[Measurement],
     plan: RunPlan,
 ) -> Difference | None:
-    cell, image = pair
-    stored = reader.rows.get(cell, image)
+    stored = reader.rows.get(cell.id, image)
     assert stored is not None, "it was drawn among the rows"
-    if difference := row_difference(stored, rows.get(cell), plan.precision):
+    map_type = method(cell.method).map_type
+    if difference := row_difference(stored, rows.get(cell.id), plan.precision, map_type):
         return difference
-    known = reader.rows.measurements(cell, image)
+    known = reader.rows.measurements(cell.id, image)
     for one in measured:
-        if one.cell == cell and one.metric in known:
+        if one.cell == cell.id and one.metric in known:
             before = known[one.metric].value
             if (apart := _apart(before, one.value)) > max(CURVES, TOLERANCE[plan.precision]):
-                return Difference(cell, image, one.metric, before, one.value, apart)
+                return Difference(cell.id, image, one.metric, before, one.value, apart)
     return None
 
 

@@ -22,7 +22,7 @@ from evaluator.methods.base import FixedMap, ImageMethod
 from evaluator.metrics.curves import pixel_ranks
 from evaluator.networks.device import to_device
 from evaluator.networks.network import Network
-from evaluator.records import StoredMap
+from evaluator.records import LoadedBackbone, Preprocessing, StoredMap
 
 
 class LowMap(NamedTuple):
@@ -146,13 +146,18 @@ class MapOfImage(NamedTuple):
 
 def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
     """Make ``U`` of stored maps of one method on one network; a fixed map is one for all images."""
-    made_by = made_method(maps[0].method)
+    return stored_saliency(maps, network.backbone.facts, network.device)
+
+
+def stored_saliency(
+    maps: Sequence[MapOfImage], facts: LoadedBackbone, device: torch.device
+) -> Saliency:
+    """``saliency_of`` without the network."""
+    made_by, side = made_method(maps[0].method), facts.preprocessing.side
     if isinstance(made_by, FixedMap):
-        side = network.side
         rows = call_method(made_by, lambda: made_by.fixed_map(side, side))
         low = torch.tensor([rows], dtype=torch.float32)
     else:
-        facts = network.backbone.facts
         values = bytearray(b"".join(one.stored.values or b"" for one in maps))
         if isinstance(made_by, ImageMethod):
             flat = torch.frombuffer(values, dtype=torch.float16).float()
@@ -161,7 +166,7 @@ def saliency_of(maps: Sequence[MapOfImage], network: Network) -> Saliency:
             flat = torch.frombuffer(values, dtype=torch.float32)
             height, width = facts.height, facts.width
         low = flat.view(len(maps), height, width)
-    return Saliency(to_device(low, network.device), network.side, network.side)
+    return Saliency(to_device(low, device), side, side)
 
 
 class Saliency:
@@ -241,11 +246,10 @@ def masked(images: Tensor, saliency: Saliency, black: Tensor | None = None) -> T
     return images * kept if black is None else images * kept + black * (1 - kept)
 
 
-def black_of(network: Network) -> Tensor:
-    """A black pixel as the network sees it, ``−mean / std``, ``[1, channels, 1, 1]``."""
-    seen = network.backbone.facts.preprocessing
+def black_of(seen: Preprocessing, device: torch.device) -> Tensor:
+    """A black pixel as a network sees it, ``−mean / std``, ``[1, channels, 1, 1]``."""
     values = [-mean / std for mean, std in zip(seen.mean, seen.std, strict=True)]
-    return to_device(torch.tensor(values)[None, :, None, None], network.device)
+    return to_device(torch.tensor(values)[None, :, None, None], device)
 
 
 class _Weights(NamedTuple):

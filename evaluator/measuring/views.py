@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluator.measuring.image_views import ImageBatch
-from evaluator.measuring.inputs import Field, Noise, generator
+from evaluator.measuring.inputs import Field, Noise, generator, shown_of
 from evaluator.measuring.saliency import min_max, upsample
 from evaluator.methods.base import Attention, BlockScore, ChannelMasks
 from evaluator.networks.device import to_device
@@ -298,6 +298,7 @@ class BatchView:
             self.activation,
             self.noise,
             self.uniform,
+            [shown_of(key) for key in self._noise_keys],
         )
 
     def towards(self, targets: Tensor) -> BatchView:

@@ -239,6 +239,18 @@ class BiasGradient(NamedTuple):
     bias: Tensor
 
 
+class Shown(NamedTuple):
+    """What an image is of the data set's.
+
+    Attributes:
+        path: bytes relative to the data folder.
+        explanation: whether it is its explanation image ``x ⊙ U``.
+    """
+
+    path: bytes
+    explanation: bool
+
+
 class ImageView(Protocol):
     """B images ``[C, H, W]`` and the whole network, for an ``ImageMethod``.
 
@@ -262,6 +274,10 @@ class ImageView(Protocol):
     @property
     def activation(self) -> Tensor:
         """``A``, ``[B, K, h, w]``: the output of the target layer on these images."""
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """``B``: which images of the data set these are."""
 
     def noise(self, name: str, step: int) -> Tensor:
         """Standard normal noise ``[B, C, H, W]``, by image, name and step alone."""
@@ -411,6 +427,11 @@ class Method(ABC):
     estimated: ClassVar[bool] = False
     """Whether ``forwards`` is an estimate: the count depends on more than it is told."""
 
+    explains: ClassVar[str] = "any"
+    """Which images it has maps of: ``any``; ``images`` of the data set alone, so that coherency and
+    ADCC are missing; ``explanations``: those and their explanation images.
+    """
+
     formula = "combine"
     map_type = "<f4"
 
@@ -465,6 +486,10 @@ class FixedMap(Method):
     def combine(self, view: View) -> Tensor:
         """Never called: there is nothing to weigh."""
         raise NotImplementedError(f"{self.key} has a fixed map")
+
+
+MOST_SIDE = 4096
+"""Longest side of an image method's map: no input is larger by far."""
 
 
 class ImageMethod(Method):

@@ -30,7 +30,7 @@ SIZE = 8
 """Bytes of a checksum: one damaged record in 2⁶⁴ passes for a whole one."""
 
 _ROW = struct.Struct("<4q7dB")
-_UNDEFINED = [Row._fields.index(name) for name in ("average_drop", "adcc")]
+_UNDEFINED = [Row._fields.index(name) for name in ("average_drop", "coherency", "adcc")]
 """Numbers of a row that may be ``None``, which counts as NaN."""
 
 _MEASUREMENT = struct.Struct("<2qd")

@@ -459,7 +459,7 @@ class Averages:
     def convergence(self, cell: int) -> Iterator[ConvergencePoint]:
         """The components of every image of a cell in evaluation order.
 
-        Rows with an undefined drop are left out.
+        Rows with an undefined drop or without coherency are left out.
 
         Raises:
             StoreError: a row is not what was written.
@@ -467,7 +467,7 @@ class Averages:
         self._checks.verify([cell], "")
         cursor = self._file.stream(
             "SELECT average_drop, coherency, complexity FROM results WHERE cell_id = ? AND "
-            "average_drop IS NOT NULL"
+            "average_drop IS NOT NULL AND coherency IS NOT NULL"
             " ORDER BY image_id",
             (cell,),
         )

@@ -13,7 +13,7 @@ from evaluator.records import Measurement, Row
 APPLICATION_ID = 0x43414D54
 """``CAMT``: what tells our files from any other SQLite database."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """``PRAGMA user_version``: how many of the migrations a file has seen."""
 
 SUMS_SEALED_SINCE = 3
@@ -171,7 +171,16 @@ VERSION_4 = """
 -- no table changes: methods get the names of today (evaluator.store.checksums.name_anew)
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = """
+-- results.coherency may be missing: of maps that were made elsewhere, for these images alone. No
+-- record changes; SQLite drops NOT NULL without a copy of the table in no other way
+PRAGMA writable_schema=ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'coherency REAL NOT NULL', 'coherency REAL')
+    WHERE type = 'table' AND name = 'results';
+PRAGMA writable_schema=RESET;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """Entry v takes a file from version v to version v + 1."""
 
 HISTOGRAM_BINS = 20

@@ -130,7 +130,7 @@ class Bench:
 
 
 def _stored(row: Row) -> StoredMap:
-    measured = (("coherency", row.coherency), ("complexity", row.complexity))
+    measured = (("coherency", row.coherency or 0.0), ("complexity", row.complexity))
     return StoredMap(row.target, row.y, row.o, row.map, measured)
 
 

@@ -210,6 +210,7 @@ def better(of: Sequence[Row], by: float, seed: int) -> list[Row]:
     changed = []
     for r in of:
         assert r.average_drop is not None
+        assert r.coherency is not None
         drop = min(1.0, max(0.0, r.average_drop - by + random.gauss(0, 0.01)))
         changed.append(row(drop, r.coherency, r.complexity, r.image))
     return changed

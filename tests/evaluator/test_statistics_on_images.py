@@ -41,6 +41,7 @@ def rows() -> dict[int, list[Row]]:
 
 def components(row: Row) -> tuple[float, float, float]:
     assert row.average_drop is not None
+    assert row.coherency is not None
     return row.average_drop, row.coherency, row.complexity
 
 

@@ -14,10 +14,11 @@ from camtui.cli.options import JsonOption
 from camtui.code_resolver import remember
 from camtui.launch import ChildEnded, ask
 from evaluator import catalog
-from evaluator.errors import RunFailed
+from evaluator.errors import RunFailed, UsageError
 from evaluator.references import as_spec, installed
 from evaluator.text import counted, printable
 from evaluator.user_code import sources_of
+from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
     from camtui.payloads import CheckPayload, RulePayload
@@ -84,7 +85,7 @@ _WORDS = {True: "ok", False: "FAILS", None: "–"}
 
 def _backbone_for(spec: str) -> str:
     """A backbone on which a method is defined; camtui's own methods say what they need."""
-    kind = catalog.known_methods().get(spec.partition(":")[0])
+    kind = catalog.known_methods().get(key_of(spec))
     return "vit_b_16" if kind is not None and kind.needs_attention else "resnet50"
 
 
@@ -94,7 +95,8 @@ def _option(axis: str) -> str:
 
 def _asked(text: str) -> dict[str, Any]:
     """Return the subject of the check: camtui's own, or code that typing it allows."""
-    key, _, tail = text.partition(":")
+    key = key_of(text)
+    tail = text[len(key) + 1 :]
     if key in catalog.known_methods():
         return {"axis": "method", "spec": text}
     if key in catalog.known_metrics():
@@ -107,6 +109,10 @@ def _asked(text: str) -> dict[str, Any]:
     else:
         catalog.method(text)
         raise AssertionError("the catalog knows no such method")
+    if reference.maps:
+        raise UsageError(
+            "maps have no code to check", f"camtui run --data FOLDER -b resnet50 -m {text}"
+        )
     sha256 = sources_of(reference).sha256
     remember({reference.text: sha256})
     return {"reference": reference.text, "sha256": sha256, "tail": tail}

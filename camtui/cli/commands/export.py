@@ -56,6 +56,10 @@ def export(
     per_image: Annotated[
         bool, typer.Option("--per-image", help="One record per image and cell, not averages.")
     ] = False,
+    maps: Annotated[
+        bool,
+        typer.Option("--maps", help="The maps of one network and method (--filter), as .npz."),
+    ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="First compare every row with its checksum.")
     ] = False,
@@ -69,9 +73,14 @@ def export(
     characters escaped; JSON adds image_hex, the bytes, where that changed one. In csv and tsv, text
     beginning with = + - @ gets an apostrophe in front.
 
+    --maps writes an .npz of arrays under the images' paths, height x width in [0, 1].
+
     Example: camtui export val --per-image -o val.csv
     """
     target = None if output == "-" else Path(output)
+    if maps:
+        _write_maps(run, selected, target, force=force)
+        return
     form = form or (_SUFFIXES.get(target.suffix.lower(), "") if target else "csv")
     if not form:
         raise UsageError(
@@ -89,3 +98,16 @@ def export(
 
     for file in export_file(reader, request, target, force=force, progress=progress_of(reader)):
         print_message(f"wrote {printable(file)}")
+
+
+def _write_maps(run: str, selected: TableSelection, target: Path | None, *, force: bool) -> None:
+    if target is None or target.suffix.lower() != ".npz":
+        raise UsageError("maps are written to a file of numpy", "camtui export RUN --maps -o M.npz")
+    from camtui.export.maps import cell_of, write_maps
+    from camtui.export.output import destination
+
+    reader = open_run(run)
+    cell = cell_of(reader, export_request("csv", selected).options)
+    with destination(target, force=force) as stream:
+        written = write_maps(reader, cell, stream)
+    print_message(f"wrote {written} of {cell.backbone}/{cell.method} to {printable(target)}")

@@ -94,8 +94,10 @@ def worst(
 
 
 def _why_none(reader: RunReader, cell: Cell, metric: str) -> str:
-    from camtui.format.notes import UNDEFINED
+    from camtui.format.notes import NO_MAPS, UNDEFINED
 
+    if catalog.lacks_maps(cell.method, metric):
+        return f": {NO_MAPS}"
     if metric in _BY_DROP and any(cell.id == of for of, _ in reader.rows.undefined()):
         return f", {UNDEFINED}"
     failed = reader.lacking().get((cell.id, metric), {})

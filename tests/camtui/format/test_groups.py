@@ -71,6 +71,7 @@ def test_right_wrong_and_unknown(reader: RunReader) -> None:
     right = groups["right"].view
     adcc = right.mean("adcc")
     assert adcc is not None
+    assert first.coherency is not None
     assert adcc.value == pytest.approx(harmonic_adcc(0.25, first.coherency, first.complexity))
     assert not right.partial
     wrong = groups["wrong"].view
@@ -78,7 +79,7 @@ def test_right_wrong_and_unknown(reader: RunReader) -> None:
     assert wrong.mean("arcc").value == 0.0  # type: ignore[union-attr]
     assert right.mean("arcc").value == pytest.approx(  # type: ignore[union-attr]
         ARCC.of_images(
-            [{"coherency": first.coherency, "complexity": first.complexity, "road": 0.3}]
+            [{"coherency": first.coherency or 0, "complexity": first.complexity, "road": 0.3}]
         )
     )
 

@@ -92,7 +92,7 @@ def scores(run: Path) -> dict[tuple[int, bytes], tuple[float, ...]]:
                 found[cell.id, image.path] = (
                     row.y,
                     row.o,
-                    row.coherency,
+                    row.coherency or 0.0,
                     row.complexity,
                     curves["deletion"],
                 )

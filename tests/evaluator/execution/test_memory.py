@@ -70,7 +70,7 @@ def values(run: Run) -> list[float]:
         return [
             number
             for row in reader.rows.every_row()
-            for number in (row.y, row.o, row.coherency, row.complexity)
+            for number in (row.y, row.o, row.coherency or 0.0, row.complexity)
         ]
 
 

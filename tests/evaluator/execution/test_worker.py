@@ -23,7 +23,7 @@ from tests.evaluator.execution.support import Run, make_plan
 def rows(database: Path) -> dict[tuple[int, int], tuple[float, ...]]:
     with RunReader(database) as reader:
         return {
-            (row.cell, row.image): (row.y, row.o, row.coherency, row.complexity)
+            (row.cell, row.image): (row.y, row.o, row.coherency or 0.0, row.complexity)
             for row in reader.rows.every_row()
         }
 

@@ -66,7 +66,8 @@ def unit(images: tuple[ImageRef, ...], methods: tuple[str, ...] = METHODS) -> Un
 
 
 def values(row: Row) -> tuple[float, ...]:
-    return (row.y, row.o, row.average_drop or 0.0, row.coherency, row.complexity, row.adcc or 0.0)
+    drop, coherency, adcc = row.average_drop, row.coherency, row.adcc
+    return (row.y, row.o, drop or 0.0, coherency or 0.0, row.complexity, adcc or 0.0)
 
 
 @needs_sample

@@ -292,7 +292,7 @@ def test_averages_are_those_of_the_rows(whole: Path) -> None:
             defined = [found for found in rows if found.average_drop is not None]
             assert len(defined) == 58
             drop = sum(found.average_drop or 0 for found in defined) / len(defined)
-            coherency = sum(found.coherency for found in rows) / len(rows)
+            coherency = sum(found.coherency or 0 for found in rows) / len(rows)
             assert summary.means["average_drop"].value == pytest.approx(drop, abs=1e-11)
             assert summary.means["coherency"].value == pytest.approx(coherency, abs=1e-11)
             parts = [

@@ -252,7 +252,7 @@ def test_arcc_is_averaged_as_adcc_is_and_checked(path: Path) -> None:
         first = reader.averages.summaries()[0]
         rows = [reader.rows.get(1, image) for image in (0, 1)]
         sources = [
-            {"coherency": one.coherency, "complexity": one.complexity, "road": road}
+            {"coherency": one.coherency or 0.0, "complexity": one.complexity, "road": road}
             for one, road in zip(rows, (0.3, -0.2), strict=True)
             if one is not None
         ]

@@ -131,6 +131,7 @@ def test_rows_that_disagree_are_refused_with_both(folder: Path) -> None:
         row, image = reader.rows.get(1, 5), reader.images.get(5)
         identity = reader.identities()[1]
     assert row is not None
+    assert row.coherency is not None
     for shift, code in ((1e-6, 0), (0.01, 4)):
         forged = row._replace(coherency=row.coherency - shift)
         writer = RunWriter(Path("two.db"))

@@ -133,7 +133,7 @@ async def test_picture_of_a_start(run: Run, size: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("size", SIZES)
 async def test_picture_of_the_first_screen(size: str) -> None:
     async with opened(None, SIZES[size]) as tester:
-        await compared(tester, "welcome", size)
+        await compared(tester, "welcome", SIZES[size])
 
 
 async def test_d_starts_the_demo_and_says_why_it_cannot(
