@@ -35,9 +35,11 @@ from evaluator.plan import (
     RunPlan,
     as_begun,
     extended,
+    metric_choices,
     validated,
 )
 from evaluator.references import as_spec
+from evaluator.stopping_rule import choices_of_rule
 from evaluator.text import printable
 
 
@@ -96,6 +98,7 @@ def _parameter(option: ProtocolOption) -> Parameter:
     shown = typer.Option(
         option.flag,
         *option.flags,
+        hidden=bool(option.within),
         metavar=None if flag else option.metavar or "|".join(option.choices),
         help=option.help if flag or usual == "" else f"{option.help}  [default: {usual}]",
         rich_help_panel=option.panel,
@@ -119,7 +122,7 @@ class PlanOptions:
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of class folders, or a flat folder of images.",
+            help="Folder of images, or of a folder for each class.",
             rich_help_panel="Images",
         ),
     ] = None
@@ -127,7 +130,7 @@ class PlanOptions:
         bool,
         typer.Option(
             "--demo",
-            help="scikit-image's photographs, three EfficientNet-Lites, Table 2 without Score-CAM.",
+            help="Try it on photographs that come along; a minute.",
             rich_help_panel="Images",
         ),
     ] = False
@@ -135,10 +138,11 @@ class PlanOptions:
         list[str] | None,
         typer.Option(
             "--backbone",
+            "--model",
             "-b",
             metavar="LIST",
             rich_help_panel="Measurement",
-            help="Repeat, or use commas: camtui backbones.",
+            help="Networks: camtui backbones lists them.",
             autocompletion=completion.backbones,
         ),
     ] = None
@@ -147,7 +151,7 @@ class PlanOptions:
         typer.Option(
             "--method",
             "-m",
-            help="Repeat, or use commas: camtui methods.",
+            help="Methods: camtui methods lists them.  [default: those of the paper]",
             autocompletion=completion.methods,
             rich_help_panel="Measurement",
             metavar="LIST",
@@ -157,7 +161,7 @@ class PlanOptions:
         list[str] | None,
         typer.Option(
             "--metric",
-            help=f"{', '.join(catalog.optional_metrics())} or all; the others always.",
+            help="Further metrics: camtui metrics lists them.",
             autocompletion=completion.optional_metrics,
             rich_help_panel="Measurement",
             metavar="LIST",
@@ -170,7 +174,7 @@ class PlanOptions:
         Path | None,
         typer.Option(
             metavar="PLAN.toml",
-            help="A plan; options given here win.",
+            help="File of choices, as of camtui show RUN --config.",
             rich_help_panel="Measurement",
         ),
     ] = None
@@ -248,7 +252,8 @@ def resolve_plan(
         values.update({key: inherited[key] for key in kept})
         values.setdefault("methods", stored.methods)
         values.setdefault("backbones", inherited["backbones"])
-    asked = {**(_read_config(typed.config) if typed.config else {}), **_given(typed)}
+    from_file = _in_full(_read_config(typed.config)) if typed.config else {}
+    asked = {**from_file, **_in_full(_given(typed))}
     if "until" in asked:  # another rule: the margin of the one before is not meant
         values = {key: value for key, value in values.items() if key not in _RULE}
     values.update(asked)
@@ -270,6 +275,31 @@ def resolve_plan(
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
     return ResolvedPlan(plan, frozenset(resolver.named))
+
+
+def _in_full(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with what is typed behind a metric or a rule as choices of the protocol.
+
+    Raises:
+        UsageError: one thing is chosen twice, and differently.
+    """
+    said: dict[str, Any] = {}
+    metrics, until = values.get("metrics"), values.get("until")
+    if isinstance(metrics, list) and all(isinstance(one, str) for one in metrics):
+        values = {**values, "metrics": (named := metric_choices(metrics))[0]}
+        said |= named[1]
+    if isinstance(until, str):
+        chosen = choices_of_rule(until)
+        values = {**values, "until": chosen.pop("until")}
+        said |= chosen
+    for name, value in said.items():
+        if name in values and values[name] != value:
+            option = PROTOCOL[name]
+            raise UsageError(
+                f"{option.typed}{value} contradicts {option.flag} {values[name]}",
+                f"give one of them: {option.flag} is how earlier versions spelled it",
+            )
+    return {**values, **said}
 
 
 def _resolver(typed: PlanOptions, stored: RunPlan | None, *, allow: bool) -> Resolver:

@@ -74,7 +74,7 @@ def row_of(option: ProtocolOption) -> str:
     text, _, default = said.removesuffix("]").partition("  [default: ")
     of_networks = not hasattr(RunPlan, option.name)
     kept = "" if of_networks else "yes" if option.extendable else "no"
-    return f"| `{option.flag}` | {text} | {default} | {kept} |"
+    return f"| `{option.within or option.flag}` | {text} | {default} | {kept} |"
 
 
 def test_every_option_of_the_protocol_has_its_row() -> None:

@@ -52,8 +52,8 @@ MaxFailuresOption = Annotated[
     typer.Option(
         "--max-failures",
         metavar="N|P%",
-        rich_help_panel="Compute",
-        help="Stop, with exit code 5, above so many failures.",
+        rich_help_panel="Clusters",
+        help="Stop, with exit code 5, when more images fail.",
     ),
 ]
 OnFinishOption = Annotated[
@@ -61,8 +61,8 @@ OnFinishOption = Annotated[
     typer.Option(
         "--on-finish",
         metavar="CMD",
-        rich_help_panel="Output",
-        help="Gets a JSON document when the run ends or crashes.",
+        rich_help_panel="Clusters",
+        help="Command that gets a JSON document when the run ends or crashes.",
     ),
 ]
 
@@ -104,21 +104,19 @@ class OutputOptions:
         typer.Option(
             "--foreground",
             "-F",
-            help="Run in this process: for Slurm and systemd.",
-            rich_help_panel="Output",
+            help="Compute in this process, as Slurm and systemd want it.",
+            rich_help_panel="Clusters",
         ),
     ] = False
     no_watch: Annotated[
         bool,
         typer.Option(
-            "--no-watch", help="Plain lines instead of the dashboard.", rich_help_panel="Output"
+            "--no-watch", help="Show plain lines, not the dashboard.", rich_help_panel="Output"
         ),
     ] = False
     quiet: Annotated[
         bool,
-        typer.Option(
-            "--quiet", "-q", help="No progress lines, only the result.", rich_help_panel="Output"
-        ),
+        typer.Option("--quiet", "-q", help="Show only the result.", rich_help_panel="Output"),
     ] = False
     json: JsonOption = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -123,7 +124,7 @@ def stored_request(
     """Return the request to go on with a run that is there, and that run.
 
     Args:
-        finish_dropped: also with the cells that ``--drop-decided`` left unfinished.
+        finish_dropped: also with the cells that ``--until decided:drop`` left unfinished.
 
     Raises:
         CodeNotAllowed: it needs code that the user has not named here.
@@ -185,8 +186,29 @@ def start_run(
             print_message(line)
     if output.detach:
         _say_detached(handoff, as_json=output.json)
-    elif not output.no_watch and not output.json and has_screen():
-        run_command(ctx, "watch", str(request.db))
+    else:
+        _show(ctx, handoff, output)
+
+
+def show_complete(ctx: typer.Context, request: RunRequest, output: OutputOptions) -> None:
+    """Say that a run has all that is asked for, and show it; its file stays as it is."""
+    from camtui.launch import LaunchedRun
+
+    run = request.run_reference
+    if not output.quiet:
+        next_ = f"camtui table {run}, camtui report {run}"
+        print_message(f"{run} is complete, nothing is left to compute: {next_}")
+    here = LaunchedRun(os.getpid(), request.db.stem, request.db, request.log)
+    if not output.detach:
+        _show(ctx, here, replace(output, no_watch=output.no_watch or output.foreground))
+    elif output.json:
+        print_json(_payload(here))
+
+
+def _show(ctx: typer.Context, handoff: LaunchedRun, output: OutputOptions) -> None:
+    """Show a run, in the dashboard where there is a screen, until it ends."""
+    if not output.no_watch and not output.json and has_screen():
+        run_command(ctx, "watch", str(handoff.db))
     else:
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
 
