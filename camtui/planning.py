@@ -27,8 +27,7 @@ from evaluator.backbones import (
 )
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.execution.request import StoredRun, stored_run
-from evaluator.images import demo_root
-from evaluator.methods import all_methods
+from evaluator.images import DEMO_LABELS, demo_root
 from evaluator.plan import (
     PROTOCOL,
     ProtocolOption,
@@ -260,7 +259,8 @@ def resolve_plan(
     if values.get("demo"):
         values["data"] = str(demo_root())
         values.setdefault("backbones", _demo_backbones())
-        values.setdefault("methods", _demo_methods())
+        values.setdefault("methods", list(_DEMO_METHODS))
+        values.setdefault("labels", str(DEMO_LABELS))
     values.setdefault("methods", list(catalog.TABLE2_METHODS))
     if not values.get("backbones"):
         raise UsageError(
@@ -385,10 +385,11 @@ def _demo_backbones() -> list[str]:
     return here or ["efficientnet_lite0"]
 
 
-def _demo_methods() -> list[str]:
-    """Return the methods of Table 2 and CAM without Score-CAM: three networks take a minute."""
-    wanted = (*catalog.TABLE2_METHODS, "cam")
-    return [key for key, kind in all_methods().items() if key in wanted and not kind.masks_channels]
+_DEMO_METHODS = (
+    *("gradcam", "gradcampp", "smoothgradcampp", "layercam", "eigencam", "ablationcam"),
+    *("reciprocam", "finercam", "fakecam", "centre"),
+)
+"""Methods whose maps differ and that cost little, then two controls."""
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -151,7 +151,7 @@ def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, pa
     """Print what a demo leaves out, and what is added to a run that is there already."""
     if typed.demo and not (stored or typed.methods):
         print_message(
-            "Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b "
+            "Score-CAM, two thousand passes an image, is added by: camtui run --demo -b "
             "efficientnet_lite0 -m scorecam"
         )
     changes = plan_diff(stored, plan) if stored else []
