@@ -128,6 +128,8 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_every_page_stands_on_a_shelf() -> None:
     shelves = re.findall(r"\]\(([^)]+)\)", PAGES["README.md"])
     assert sorted(shelves) == sorted(set(PAGES) - {"README.md"})
+    site = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    assert re.findall(r": (\S+\.md)$", site, re.MULTILINE) == ["README.md", *shelves]
 
 
 def of_an_axis(package: ModuleType) -> list[ModuleType]:
