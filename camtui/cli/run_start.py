@@ -313,8 +313,9 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
 
 
 def _print_table(path: Path) -> None:
-    from camtui.format import print_table
+    from camtui.format import best_of, print_lines, screen_lines, summary_table
     from evaluator.store.reader import RunReader
 
     with RunReader(path) as reader:
-        print_table(reader, stdout_console())
+        table, console = summary_table(reader), stdout_console()
+        print_lines(screen_lines(table, console.width, said=best_of(table)), console)

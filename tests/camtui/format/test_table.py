@@ -20,7 +20,7 @@ from camtui.format import (
     percent,
     pivot_table,
     plain_text,
-    print_table,
+    print_lines,
     summary_table,
     table_lines,
 )
@@ -117,18 +117,19 @@ def test_columns_stand_under_their_headers(reader: RunReader) -> None:
         assert body[end] in " *="
 
 
-def test_print_table_is_plain_where_there_is_no_terminal(reader: RunReader) -> None:
+def test_lines_are_plain_where_there_is_no_terminal(reader: RunReader) -> None:
     stream = io.StringIO()
-    print_table(reader, Console(file=stream, width=40))
+    print_lines(table_lines(summary_table(reader)), Console(file=stream, width=40))
     assert "\x1b" not in stream.getvalue()
     assert [line.rstrip() for line in stream.getvalue().splitlines()] == plain_text(
         summary_table(reader)
     ).splitlines()
 
 
-def test_print_table_has_style_on_a_terminal(reader: RunReader) -> None:
+def test_lines_have_style_on_a_terminal(reader: RunReader) -> None:
     stream = io.StringIO()
-    print_table(reader, Console(file=stream, force_terminal=True, width=40))
+    console = Console(file=stream, force_terminal=True, width=40)
+    print_lines(table_lines(summary_table(reader)), console)
     assert "\x1b[1m" in stream.getvalue()
 
 
