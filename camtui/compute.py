@@ -90,7 +90,7 @@ class ComputeOptions:
     device: Annotated[
         str | None,
         typer.Option(
-            help="cpu, cuda (all), cuda:0,cuda:2.  [default: cuda where there is one]",
+            help="Devices: cpu, cuda (all) or cuda:0,cuda:2.  [default: cuda where there is one]",
             rich_help_panel="Compute",
             metavar="cpu|cuda|cuda:N,…",
         ),
@@ -106,8 +106,8 @@ class ComputeOptions:
     executor: Annotated[
         str,
         typer.Option(
-            help="local: processes of this machine; ray: actors of a Ray cluster.",
-            rich_help_panel="Compute",
+            help="Who computes: local, processes of this machine; or ray, actors of a Ray cluster.",
+            rich_help_panel="Clusters",
             metavar="local|ray",
         ),
     ] = "local"
@@ -115,14 +115,16 @@ class ComputeOptions:
         str | None,
         typer.Option(
             metavar="auto|HOST:PORT",
-            help="Of a cluster to join; without: a Ray of its own.",
-            rich_help_panel="Compute",
+            help="Address of the Ray cluster to join.  [default: a Ray of its own]",
+            rich_help_panel="Clusters",
         ),
     ] = None
     gpus_per_worker: Annotated[
         float | None,
         typer.Option(
-            metavar="F", help="With Ray, a part is enough.  [default: 1]", rich_help_panel="Compute"
+            metavar="F",
+            help="GPUs of each worker on Ray; a part is enough.  [default: 1]",
+            rich_help_panel="Clusters",
         ),
     ] = None
 

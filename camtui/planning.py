@@ -27,20 +27,21 @@ from evaluator.backbones import (
 )
 from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.execution.request import StoredRun, stored_run
-from evaluator.images import demo_root
+from evaluator.images import DEMO_LABELS, demo_root
 from evaluator.labels import columns_of_list
-from evaluator.methods import all_methods
 from evaluator.plan import (
     PROTOCOL,
     ProtocolOption,
     RunPlan,
     as_begun,
     extended,
+    metric_choices,
     validated,
 )
 from evaluator.references import as_spec
 from evaluator.sources import plain_stem
 from evaluator.sources.splits import Part, part_of
+from evaluator.stopping_rule import choices_of_rule
 from evaluator.text import printable
 
 
@@ -99,6 +100,7 @@ def _parameter(option: ProtocolOption) -> Parameter:
     shown = typer.Option(
         option.flag,
         *option.flags,
+        hidden=bool(option.within),
         metavar=None if flag else option.metavar or "|".join(option.choices),
         help=option.help if flag or usual == "" else f"{option.help}  [default: {usual}]",
         rich_help_panel=option.panel,
@@ -138,7 +140,7 @@ class PlanOptions:
         bool,
         typer.Option(
             "--demo",
-            help="scikit-image's photographs, three EfficientNet-Lites, Table 2 without Score-CAM.",
+            help="Try it on photographs that come along; a minute.",
             rich_help_panel="Images",
         ),
     ] = False
@@ -146,10 +148,11 @@ class PlanOptions:
         list[str] | None,
         typer.Option(
             "--backbone",
+            "--model",
             "-b",
             metavar="LIST",
             rich_help_panel="Measurement",
-            help="Repeat, or use commas: camtui backbones.",
+            help="Networks: camtui backbones lists them.",
             autocompletion=completion.backbones,
         ),
     ] = None
@@ -158,7 +161,7 @@ class PlanOptions:
         typer.Option(
             "--method",
             "-m",
-            help="Repeat, or use commas: camtui methods.",
+            help="Methods: camtui methods lists them.  [default: those of the paper]",
             autocompletion=completion.methods,
             rich_help_panel="Measurement",
             metavar="LIST",
@@ -168,7 +171,7 @@ class PlanOptions:
         list[str] | None,
         typer.Option(
             "--metric",
-            help=f"{', '.join(catalog.optional_metrics())} or all; the others always.",
+            help="Further metrics: camtui metrics lists them.",
             autocompletion=completion.optional_metrics,
             rich_help_panel="Measurement",
             metavar="LIST",
@@ -181,7 +184,7 @@ class PlanOptions:
         Path | None,
         typer.Option(
             metavar="PLAN.toml",
-            help="A plan; options given here win.",
+            help="File of choices, as of camtui show RUN --config.",
             rich_help_panel="Measurement",
         ),
     ] = None
@@ -261,7 +264,8 @@ def resolve_plan(
         values.update({key: inherited[key] for key in kept})
         values.setdefault("methods", stored.methods)
         values.setdefault("backbones", inherited["backbones"])
-    asked = {**(_read_config(typed.config) if typed.config else {}), **_given(typed)}
+    from_file = _in_full(_read_config(typed.config)) if typed.config else {}
+    asked = {**from_file, **_in_full(_given(typed))}
     if "until" in asked:  # another rule: the margin of the one before is not meant
         values = {key: value for key, value in values.items() if key not in _RULE}
     part = Part(Path())
@@ -280,7 +284,8 @@ def resolve_plan(
     if values.get("demo"):
         values["data"] = str(demo_root())
         values.setdefault("backbones", _demo_backbones())
-        values.setdefault("methods", _demo_methods())
+        values.setdefault("methods", list(_DEMO_METHODS))
+        values.setdefault("labels", str(DEMO_LABELS))
     values.setdefault("methods", list(catalog.TABLE2_METHODS))
     if not values.get("backbones"):
         raise UsageError(
@@ -295,6 +300,31 @@ def resolve_plan(
     if stored is not None and earlier:
         plan = replace(as_begun(stored, plan), road_noise=plan.road_noise)
     return ResolvedPlan(plan, frozenset(resolver.named), part.said)
+
+
+def _in_full(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with what is typed behind a metric or a rule as choices of the protocol.
+
+    Raises:
+        UsageError: one thing is chosen twice, and differently.
+    """
+    said: dict[str, Any] = {}
+    metrics, until = values.get("metrics"), values.get("until")
+    if isinstance(metrics, list) and all(isinstance(one, str) for one in metrics):
+        values = {**values, "metrics": (named := metric_choices(metrics))[0]}
+        said |= named[1]
+    if isinstance(until, str):
+        chosen = choices_of_rule(until)
+        values = {**values, "until": chosen.pop("until")}
+        said |= chosen
+    for name, value in said.items():
+        if name in values and values[name] != value:
+            option = PROTOCOL[name]
+            raise UsageError(
+                f"{option.typed}{value} contradicts {option.flag} {values[name]}",
+                f"give one of them: {option.flag} is how earlier versions spelled it",
+            )
+    return {**values, **said}
 
 
 def _resolver(typed: PlanOptions, stored: RunPlan | None, *, allow: bool) -> Resolver:
@@ -380,10 +410,11 @@ def _demo_backbones() -> list[str]:
     return here or ["efficientnet_lite0"]
 
 
-def _demo_methods() -> list[str]:
-    """Return the methods of Table 2 and CAM without Score-CAM: three networks take a minute."""
-    wanted = (*catalog.TABLE2_METHODS, "cam")
-    return [key for key, kind in all_methods().items() if key in wanted and not kind.masks_channels]
+_DEMO_METHODS = (
+    *("gradcam", "gradcampp", "smoothgradcampp", "layercam", "eigencam", "ablationcam"),
+    *("reciprocam", "finercam", "fakecam", "centre"),
+)
+"""Methods whose maps differ and that cost little, then two controls."""
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -241,6 +241,9 @@ class ProtocolOption:
         kind: of its values; a plan has paths as text.
         metavar: what stands for the value; without, all choices.
         flags: other names of it.
+        within: what is typed for it, where it belongs to a metric or a rule: ``--metric
+            deletion:steps``, ``--until decided:margin``; ``flag``, as earlier versions had it,
+            goes on working and stands in no help.
         usual: the default in words, where it is not the plan's.
         choices: all values that it takes, or ``ends``, the least and the greatest, in ``unit``.
         hint: what to type where a value is not taken.
@@ -257,6 +260,7 @@ class ProtocolOption:
     metavar: str = ""
     panel: str = "Protocol"
     flags: tuple[str, ...] = ()
+    within: str = ""
     usual: str = ""
     choices: tuple[Any, ...] = ()
     ends: tuple[int, float] | None = None
@@ -274,6 +278,16 @@ class ProtocolOption:
         return f"--{self.name.replace('_', '-')}"
 
     @property
+    def typed(self) -> str:
+        """What stands before its value: ``--target ``, ``--metric deletion:steps=``."""
+        return f"{self.within}=" if self.within else f"{self.flag} "
+
+    @property
+    def short(self) -> str:
+        """Its name behind that of a metric: ``steps``; empty where it belongs to none."""
+        return self.within.rpartition(":")[2] if self.within.startswith("--metric") else ""
+
+    @property
     def default(self) -> Any:
         """The plan's; ``None`` where it has none."""
         return getattr(RunPlan, self.name, None)
@@ -289,6 +303,19 @@ class ProtocolOption:
         concerns = self.concerns
         return concerns if isinstance(concerns, bool) else any(map(concerns, metrics))
 
+    def read(self, text: str) -> Any:
+        """The value that a text gives, checked.
+
+        Raises:
+            UsageError: says what it takes.
+        """
+        try:
+            value = self.kind(text)
+        except ValueError:
+            value = text
+        self.check(value)
+        return value
+
     def check(self, value: Any) -> None:
         """Refuse a value that it does not take; ``None`` is none.
 
@@ -299,16 +326,16 @@ class ProtocolOption:
             taken, takes = value in self.choices, " or ".join(map(str, self.choices))
         elif self.ends:
             least, most = self.ends
-            taken = value is None or least <= value <= most
+            taken = value is None or (not isinstance(value, str) and least <= value <= most)
             takes = f"{self.unit} from {least}{f' to {most}' if most < inf else ''}"
         else:
             return
         if not taken:
             given = f"'{value}'" if self.kind is str else value
             raise UsageError(
-                f"{self.flag} takes {takes}, not {given}",
+                f"{self.typed.rstrip(' =')} takes {takes}, not {given}",
                 self.hint
-                or f"{did_you_mean(value, self.choices)}for example {self.flag} {self.choices[0]}",
+                or f"{did_you_mean(value, self.choices)}for example {self.typed}{self.choices[0]}",
             )
 
 
@@ -316,85 +343,91 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
     option.name: option
     for option in (
         ProtocolOption(
-            "limit", "First N images of the seeded order.", int, "N", "Images", ("-n",),
-            ends=(1, inf), hint="leave it out to take every image", extendable=True,
+            "limit", "First N images of the seeded order only.", int, "N", "Images",
+            ("-n",), ends=(1, inf), hint="leave it out to take every image", extendable=True,
         ),
         ProtocolOption(
-            "precision", "fp32, mixed or bf16.", usual="fp32 on cpu, mixed on cuda",
-            choices=get_args(Precision), concerns=True,
+            "precision", "Number format: fp32, mixed or bf16.",
+            usual="fp32 on cpu, mixed on cuda", choices=get_args(Precision), concerns=True,
         ),
-        ProtocolOption("seed", "Of the order of images and of all noise.", int, "N"),
+        ProtocolOption("seed", "Seed of the order of images and of all noise.", int, "N"),
         ProtocolOption(
-            "target", "Class that is explained: predicted or label.",
+            "target", "Class to explain: predicted or label.",
             choices=("predicted", "label"), concerns=True,
         ),
         ProtocolOption(
             "resize",
-            "224: each network's own short side before the crop; 256: 256/224 of its side.",
+            "Short side before the crop: 224, each network's own; or 256, 256/224 of its side.",
             int, "PIXELS", choices=(SHORT_SIDE, 256), hint="camtui run --resize 256",
             concerns=True,
         ),
         ProtocolOption(
-            "side", "Height and width of the input.", int, "PIXELS",
+            "side", "Height and width of the input in pixels.", int, "PIXELS",
             usual="each network's own, as camtui show says",
         ),
         ProtocolOption(
             "layer", "Target layer, by dotted name.", str, "LAYER", "Measurement",
-            usual="the backbone's own",
+            usual="the network's own",
         ),
         ProtocolOption(
-            "weights", "FILE.safetensors, FILE.pth, FILE#PART or random:SEED.", str,
-            "FILE|random:SEED", "Measurement",
+            "weights", "File of weights, or random:SEED.", str,
+            "FILE|random:SEED", "Measurement", usual="published",
         ),
         ProtocolOption(
-            "classes", "Class names of your own network, one a line.", Path, "FILE",
+            "classes", "File of class names for your own network, one a line.", Path, "FILE",
             "Measurement", usual="the network's, or the folders'",
         ),
         ProtocolOption(
-            "labels", "CSV of image,label for flat folders.", Path, "FILE", "Images",
+            "labels", "CSV file of image,label, for a flat folder.", Path, "FILE", "Images",
             extendable=True,
         ),
         ProtocolOption(
-            "curve_steps", "Steps of deletion and insertion.", int, "N",
+            "curve_steps", "Steps of deletion, insertion and MoRF–LeRF.", int, "N",
+            within="--metric deletion:steps",
             ends=(2, MOST_STEPS), hint="leave it out to take 28",
             concerns=lambda metric: metric.curve or metric.sweeps > 0, heading="curves",
             note="{} steps".format,
         ),
         ProtocolOption(
-            "insertion_start", "zero, blur (as RISE does) or blur-torchvision.",
+            "insertion_start",
+            "What insertion starts from: zero, blur (as RISE does) or blur-torchvision.",
             metavar="zero|blur|…", choices=("zero", "blur", "blur-torchvision"),
+            within="--metric insertion:start",
             concerns=lambda metric: metric.key == "insertion",
             heading="curves", note="insertion starts from {}".format,
         ),
         ProtocolOption(
             "removed", "What pixels become that deletion takes away: zero, black or blur.",
-            choices=("zero", "black", "blur"),
+            choices=("zero", "black", "blur"), within="--metric deletion:removed",
             concerns=lambda metric: metric.curve and metric.key != "insertion",
             heading="curves",
             note={"zero": "", "black": "removed pixels become black",
                   "blur": "removed pixels are blurred"}.__getitem__,
         ),
         ProtocolOption(
-            "masking", "What the map is multiplied with: normalised, or pixels (to black).",
+            "masking",
+            "What the map is multiplied with: normalised values, or pixels (to black).",
             choices=("normalised", "pixels"),
             concerns=lambda metric: not (metric.pixels or metric.truth),
             heading="masking",
             note={"normalised": "", "pixels": "before normalisation, to black"}.__getitem__,
         ),
         ProtocolOption(
-            "until", "Enough images: 'ci<=POINTS' (of ADCC, every cell), decided, or all.",
-            str, "RULE", "Images", extendable=True,
+            "until",
+            "Stop when enough is known: 'ci<=POINTS', decided, or decided:margin=POINTS,drop.",
+            str, "RULE", "Images", usual="all images", extendable=True,
         ),
         ProtocolOption(
-            "margin", "With decided: differences that do not matter.", float, "POINTS", "Images",
-            usual=f"{DEFAULT_MARGIN:g}", extendable=True,
+            "margin", "Differences of ADCC that do not matter to decided, in points.", float,
+            "POINTS", "Images", within="--until decided:margin", usual=f"{DEFAULT_MARGIN:g}",
+            extendable=True,
         ),
         ProtocolOption(
-            "drop_decided", "With decided: methods certainly worse are computed no further.", bool,
-            panel="Images", extendable=True,
+            "drop_decided", "Whether decided stops computing methods that are certainly worse.",
+            bool, panel="Images", within="--until decided:drop", extendable=True,
         ),
         ProtocolOption(
-            "truth", "Where the objects are: masks, VOC boxes or a COCO file.", Path,
+            "truth", "Where the objects are: masks, boxes or COCO.", Path,
             "DIR|FILE.json", "Images", extendable=True,
         ),
         ProtocolOption(
@@ -410,25 +443,28 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             choices=("refused", "ok"), extendable=True,
         ),
         ProtocolOption(
-            "pointing_margin", "Around the object, in pointing_game.", int, "PIXELS",
+            "pointing_margin", "Pixels around the object that the pointing game counts as hits.",
+            int, "PIXELS", within="--metric pointing_game:margin",
             ends=(0, inf), unit="pixels", hint="the protocol's is 15",
             concerns=lambda metric: metric.key == "pointing_game",
         ),
         ProtocolOption(
             "road_removal", "How ROAD takes pixels out: rank, or released (by percentile).",
-            choices=("rank", "released"), concerns=lambda metric: metric.key == "road",
+            choices=("rank", "released"), within="--metric road:removal",
+            concerns=lambda metric: metric.key == "road",
             heading="imputation", note="pixels by {}".format,
         ),
         ProtocolOption(
             "road_noise",
             "Where ROAD adds its noise: to pixels, or normalised, as earlier versions.",
-            choices=("pixels", "normalised"), concerns=lambda metric: metric.forwards > 0,
+            choices=("pixels", "normalised"), within="--metric road:noise",
+            concerns=lambda metric: metric.forwards > 0,
             heading="imputation",
             note={"pixels": "noise 0.01 in pixels",
                   "normalised": "noise 0.01 after normalisation"}.__getitem__,
         ),
         ProtocolOption(
-            "map_side", "Most values a side of the map of an image method (camtui methods).",
+            "map_side", "Longest side of the maps of image methods (camtui methods), in values.",
             int, "N", ends=(2, MOST_SIDE), hint="leave it out to take 56",
             of_images=True, heading="image maps", note="at most {0} × {0}".format,
         ),
@@ -451,6 +487,48 @@ def options_of(metrics: Iterable[Metric], methods: Iterable[str] = ()) -> list[P
     asked = [catalog.metric(key) for key in (*keys, *catalog.sources_of(keys))]
     options = [PROTOCOL[one.name] for one in fields(RunPlan) if one.name in PROTOCOL]
     return [one for one in options if one.is_of(asked) or (of_images and one.of_images)]
+
+
+def metric_choices(specs: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
+    """The metrics of ``KEY`` or ``KEY:OPTION=VALUE,…``, and what these choose of the protocol.
+
+    ``["road:removal=released", "iou"]`` → ``["road", "iou"]`` and ``{"road_removal": "released"}``.
+    References to code stay as they are.
+
+    Raises:
+        UsageError: no such option, a value that it does not take, or two metrics that choose one
+            thing differently.
+    """
+    keys: list[str] = []
+    chosen: dict[str, Any] = {}
+    for spec in specs:
+        key = spec.partition(":")[0].strip()
+        known = catalog.known_metrics().get(key)
+        keys.append(spec if known is None else key)
+        if known is None:
+            continue
+        offered = options_of_metric(known)
+        for name, text in catalog.split_spec(spec)[1].items():
+            if name not in offered:
+                has = f"it has {', '.join(offered)}" if offered else "it has no options"
+                near = did_you_mean(name, offered)
+                raise UsageError(
+                    f"metric '{key}' has no option '{name}'", f"{near}{has}: camtui metrics"
+                )
+            option = offered[name]
+            value = option.read(text)
+            if chosen.setdefault(option.name, value) != value:
+                raise UsageError(
+                    f"{key}:{name}={text} contradicts {name}={chosen[option.name]} of another "
+                    "metric: they share it",
+                    f"give {name} once, or the same for both",
+                )
+    return list(dict.fromkeys(keys)), chosen
+
+
+def options_of_metric(metric: Metric) -> dict[str, ProtocolOption]:
+    """What is chosen behind the name of a metric: ``steps`` → the option of the protocol."""
+    return {one.short: one for one in PROTOCOL.values() if one.short and one.is_of([metric])}
 
 
 def as_loaded(plan: RunPlan, stored: Mapping[str, LoadedBackbone | None]) -> RunPlan:
@@ -770,12 +848,12 @@ def earlier_choices(plan: RunPlan, *, begun_earlier: bool) -> Iterator[str]:
     if "road_noise" in concerned and plan.road_noise == "normalised":
         yield (
             "ROAD's noise after normalisation, as earlier versions of camtui did "
-            "(--road-noise normalised)"
+            "(--metric road:noise=normalised)"
         )
     if "insertion_start" in concerned and plan.insertion_start == "blur-torchvision":
         yield (
             "insertion starts from torchvision's blur, not RISE's, as earlier versions' did "
-            "(--insertion-start blur-torchvision)"
+            "(--metric insertion:start=blur-torchvision)"
         )
     renamed = [one for one in plan.methods if one.startswith(_RENAMED)]
     if begun_earlier and renamed:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
-from typing import Literal, NamedTuple
+from math import isfinite, nan
+from typing import Any, Literal, NamedTuple
 
 from evaluator.errors import UsageError
 from evaluator.text import counted, printable
@@ -49,7 +49,42 @@ class Rule(NamedTuple):
     def __str__(self) -> str:
         if self.kind == "ci":
             return f"ci<={100 * self.width:g}"
-        return f"decided, margin {100 * self.margin:g}{', --drop-decided' if self.drop else ''}"
+        return f"decided:margin={100 * self.margin:g}{',drop' if self.drop else ''}"
+
+
+def choices_of_rule(until: str) -> dict[str, Any]:
+    """What ``--until`` chooses, with what is typed behind its colon.
+
+    ``decided:margin=1,drop`` → ``{"until": "decided", "margin": 1.0, "drop_decided": True}``;
+    any other rule is ``{"until": …}`` as it is.
+
+    Raises:
+        UsageError: ``decided`` has no such option.
+    """
+    rule, colon, tail = until.partition(":")
+    if rule.strip() != "decided" or not colon:
+        return {"until": until}
+    chosen: dict[str, Any] = {"until": "decided"}
+    for part in filter(None, map(str.strip, tail.split(","))):
+        name, equals, text = part.partition("=")
+        if part == "drop":
+            chosen["drop_decided"] = True
+        elif name == "margin" and equals:
+            chosen["margin"] = _points(text)
+        else:
+            raise UsageError(
+                f"--until decided takes margin=POINTS and drop, not '{printable(part, 40)}'",
+                "for example --until decided:margin=0.5,drop",
+            )
+    return chosen
+
+
+def _points(text: str) -> float:
+    """The number that a text gives, not a number where it gives none: ``rule_of`` refuses it."""
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def rule_of(until: str | None, margin: float | None, drop: bool) -> Rule | None:
@@ -67,14 +102,14 @@ def rule_of(until: str | None, margin: float | None, drop: bool) -> Rule | None:
         points = DEFAULT_MARGIN if margin is None else margin
         if not 0 < points <= 100:
             raise UsageError(
-                f"--margin takes points of ADCC above 0, not {points:g}",
-                "for example --until decided --margin 0.5",
+                f"--until decided:margin takes points of ADCC above 0, not {points:g}",
+                "for example --until decided:margin=0.5",
             )
         return Rule("decided", margin=points / 100, drop=drop)
     for option, given in (("--margin", margin is not None), ("--drop-decided", drop)):
         if given:
             raise UsageError(
-                f"{option} goes with --until decided", "camtui run … --until decided --margin 0.5"
+                f"{option} goes with --until decided", "camtui run … --until decided:margin=0.5"
             )
     if until is None or until.strip() == EVERY_IMAGE:
         return None
@@ -87,10 +122,7 @@ def _width(until: str) -> float:
         raise UsageError(
             f"--until takes ci<=POINTS, decided or all, not '{printable(until, 60)}'", _EXAMPLE
         )
-    try:
-        points = float(found[1])
-    except ValueError:
-        points = 0.0
+    points = _points(found[1])
     if not isfinite(points) or not 0 < points <= 100:
         raise UsageError(
             f"--until ci<=POINTS takes a number above 0, not '{printable(found[1], 40)}'", _EXAMPLE

@@ -46,9 +46,31 @@ def counted(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
+def nearest(given: str, known: Iterable[str]) -> list[str]:
+    """The known names that are like the one given, the likest first, at most three.
+
+    ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long.
+    """
+    near = get_close_matches(given, list(known), n=6)
+    return sorted(near, key=lambda name: (_edits(given, name), abs(len(name) - len(given))))[:3]
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to change, add, leave out, or swap with the next (Damerau–Levenshtein)."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, against in enumerate(other, 1):
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != against)))
+            if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], against):
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The nearest known name as ``did you mean 'x'? ``, empty where none is near."""
-    near = get_close_matches(given, list(known), n=1)
+    near = nearest(given, known)
     return f"did you mean '{near[0]}'? " if near else ""
 
 

@@ -74,7 +74,7 @@ def row_of(option: ProtocolOption) -> str:
     text, _, default = said.removesuffix("]").partition("  [default: ")
     of_networks = not hasattr(RunPlan, option.name)
     kept = "" if of_networks else "yes" if option.extendable else "no"
-    return f"| `{option.flag}` | {text} | {default} | {kept} |"
+    return f"| `{option.within or option.flag}` | {text} | {default} | {kept} |"
 
 
 def test_every_option_of_the_protocol_has_its_row() -> None:
@@ -128,6 +128,8 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_every_page_stands_on_a_shelf() -> None:
     shelves = re.findall(r"\]\(([^)]+)\)", PAGES["README.md"])
     assert sorted(shelves) == sorted(set(PAGES) - {"README.md"})
+    site = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    assert re.findall(r": (\S+\.md)$", site, re.MULTILINE) == ["README.md", *shelves]
 
 
 def of_an_axis(package: ModuleType) -> list[ModuleType]:

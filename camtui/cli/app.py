@@ -21,7 +21,7 @@ from camtui.cli import commands
 from camtui.cli.command import run_command, write_commands
 from camtui.cli.console import close_quietly, has_screen, print_error
 from evaluator.errors import CamtuiError, OutputUnwritable
-from evaluator.text import printable
+from evaluator.text import nearest, printable
 
 
 class LazyCommands(Mapping[str, Any]):
@@ -73,7 +73,10 @@ class Commands(TyperGroup):
         """Return the command that was typed, also by another name."""
         if args[0] == "version":
             _show_version(True)
-        return super().resolve_command(ctx, [ALIASES.get(args[0], args[0]), *args[1:]])
+        typed = ALIASES.get(args[0], args[0])
+        if typed not in self.commands and (near := nearest(typed, [*self.commands, *ALIASES])):
+            ctx.fail(f"no command '{typed}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, [typed, *args[1:]])
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by task."""

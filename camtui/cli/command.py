@@ -48,7 +48,15 @@ COMMAND_PANELS: Mapping[str, tuple[str, ...]] = {
 }
 """Every command stands under one of these headings; a test holds that."""
 
-_PANELS = ("Images", "Measurement", "The run's file", "Protocol", "Compute", "Output", "Arguments")
+_PANELS = (
+    "Images",
+    "Measurement",
+    "Protocol",
+    "Compute",
+    "Clusters",
+    "Output",
+    "Arguments",
+)
 _NO_PANEL = "Options"
 
 
@@ -146,12 +154,37 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_ALL = "camtui.help-all"
+"""Key in ``ctx.meta``."""
+
+
+def show_all_help(ctx: typer.Context, wanted: bool) -> None:
+    """Callback of ``--help-all``: print the help with every option, and end."""
+    if wanted:
+        ctx.meta[_ALL] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
+
+
 class Command(TyperCommand):
-    """A command whose help has its options under the headings that they name."""
+    """A command whose help has its options under the headings that they name.
+
+    Attributes:
+        everyday: the options that ``--help`` shows, the others only ``--help-all``; empty where it
+            shows every one.
+    """
+
+    everyday: frozenset[str] = frozenset()
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings."""
-        write_options(self.get_params(ctx), ctx, formatter)
+        every = not self.everyday or ctx.meta.get(_ALL)
+        shown = [
+            one
+            for one in self.get_params(ctx)
+            if every or one.param_type_name == "argument" or one.name in self.everyday
+        ]
+        write_options(shown, ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, which may take days: garbage is collected from here on."""

@@ -26,6 +26,7 @@ from evaluator.execution.schedule import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
+from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.text import counted, printable
@@ -103,6 +104,23 @@ def _timed_seconds(one: Remaining, known: Iterable[StageTiming]) -> float | None
     return (
         one.forwards * sum(timed.seconds for timed in of_backbone) / forwards if forwards else None
     )
+
+
+def nothing_left(request: RunRequest, stored: StoredRun | None) -> bool:
+    """Return whether a run is complete and has all that is asked for, so that nothing is started.
+
+    Raises:
+        CamtuiError: what is asked for contradicts it.
+    """
+    if stored is None or stored.info.state != "complete" or lock_holder(request.db) is not None:
+        return False
+    from evaluator.execution.driver import adds_nothing
+
+    if request.settings.on_finish or not adds_nothing(request, stored):
+        return False
+    plan, images = stored.plan, stored.info.image_count
+    look = _forecast(request, plan, plan, images)
+    return not any(one.images for one in _work(request, plan, plan, images, look))
 
 
 def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: bool) -> None:

@@ -39,12 +39,19 @@ NamedDataOption = Annotated[
         help="Where the run's images are, if it was not started here; remembered.",
     ),
 ]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="Every column, also where lines get wider than the terminal.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE.")]
 DigitsOption = Annotated[
     int,
     typer.Option(
-        "--digits", metavar="N", min=0, max=12, help="Behind the point, in table, md and latex."
+        "--digits",
+        metavar="N",
+        min=0,
+        max=12,
+        help="Digits in table, md and latex.",
     ),
 ]
 MaxFailuresOption = Annotated[
@@ -52,8 +59,8 @@ MaxFailuresOption = Annotated[
     typer.Option(
         "--max-failures",
         metavar="N|P%",
-        rich_help_panel="Compute",
-        help="Stop, with exit code 5, above so many failures.",
+        rich_help_panel="Clusters",
+        help="Stop, with exit code 5, when more images fail.",
     ),
 ]
 OnFinishOption = Annotated[
@@ -61,8 +68,8 @@ OnFinishOption = Annotated[
     typer.Option(
         "--on-finish",
         metavar="CMD",
-        rich_help_panel="Output",
-        help="Gets a JSON document when the run ends or crashes.",
+        rich_help_panel="Clusters",
+        help="Command that gets a JSON document when the run ends or crashes.",
     ),
 ]
 
@@ -104,21 +111,19 @@ class OutputOptions:
         typer.Option(
             "--foreground",
             "-F",
-            help="Run in this process: for Slurm and systemd.",
-            rich_help_panel="Output",
+            help="Compute in this process, as Slurm and systemd want it.",
+            rich_help_panel="Clusters",
         ),
     ] = False
     no_watch: Annotated[
         bool,
         typer.Option(
-            "--no-watch", help="Plain lines instead of the dashboard.", rich_help_panel="Output"
+            "--no-watch", help="Show plain lines, not the dashboard.", rich_help_panel="Output"
         ),
     ] = False
     quiet: Annotated[
         bool,
-        typer.Option(
-            "--quiet", "-q", help="No progress lines, only the result.", rich_help_panel="Output"
-        ),
+        typer.Option("--quiet", "-q", help="Show only the result.", rich_help_panel="Output"),
     ] = False
     json: JsonOption = False
 
@@ -131,36 +136,44 @@ class TableSelection:
         str,
         typer.Option(
             metavar="METRIC",
-            help="Methods × backbones in one metric.",
+            help="Show methods × networks in one metric.",
             autocompletion=completion.metrics,
         ),
     ] = ""
     long: Annotated[
-        bool, typer.Option("--long", help="One row per cell, with mean image ADCC and counts.")
+        bool,
+        typer.Option(
+            "--long",
+            help="Show a row for each network and method, with counts.",
+        ),
     ] = False
     by: Annotated[
         str,
         typer.Option(
             metavar="class|correct",
-            help="Averages by true class, or for right and wrong predictions.",
+            help="Show averages by true class, or for right and wrong predictions.",
         ),
     ] = ""
     filter: Annotated[
         str,
         typer.Option(
-            "--filter", metavar="EXPR", help="Only these cells: 'backbone=resnet*, adcc>70'."
+            "--filter",
+            metavar="EXPR",
+            help="Show what meets this: 'backbone=resnet*, adcc>70'.",
         ),
     ] = ""
     sort: Annotated[
         str,
         typer.Option(
-            metavar="METRIC", help="Best first, by this metric.", autocompletion=completion.metrics
+            metavar="METRIC",
+            help="Sort by it, best first.",
+            autocompletion=completion.metrics,
         ),
     ] = ""
     digits: DigitsOption = 2
     ci: Annotated[
         bool,
-        typer.Option("--ci", help="Half of the 95 % interval for every metric, not for ADCC only."),
+        typer.Option("--ci", help="Show half of the 95 % interval of every metric."),
     ] = False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from camtui.cli.command import run_command
 from camtui.cli.console import (
     confirm,
     has_screen,
@@ -145,7 +147,7 @@ def stored_request(
     """Return the request to go on with a run that is there, and that run.
 
     Args:
-        finish_dropped: also with the cells that ``--drop-decided`` left unfinished.
+        finish_dropped: also with the cells that ``--until decided:drop`` left unfinished.
 
     Raises:
         CodeNotAllowed: it needs code that the user has not named here.
@@ -213,6 +215,24 @@ def start_run(request: RunRequest, stored: StoredRun | None, output: OutputOptio
         _say_detached(handoff, as_json=output.json)
     else:
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
+
+
+def show_complete(ctx: typer.Context, request: RunRequest, output: OutputOptions) -> None:
+    """Say that a run has all that is asked for, and show it; its file stays as it is."""
+    from camtui.launch import LaunchedRun
+
+    run = request.run_reference
+    if not output.quiet:
+        next_ = f"camtui table {run}, camtui report {run}"
+        print_message(f"{run} is complete, nothing is left to compute: {next_}")
+    here = LaunchedRun(os.getpid(), request.db.stem, request.db, request.log)
+    if output.detach:
+        if output.json:
+            print_json(_payload(here))
+    elif not (output.no_watch or output.foreground or output.json) and has_screen():
+        run_command(ctx, "watch", str(request.db))
+    else:
+        raise typer.Exit(_follow(here, quiet=output.quiet, as_json=output.json))
 
 
 def _in_dashboard(request: RunRequest, stored: StoredRun | None, *, quiet: bool) -> int:
@@ -371,8 +391,9 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
 
 
 def _print_table(path: Path) -> None:
-    from camtui.format import print_table
+    from camtui.format import best_of, print_lines, screen_lines, summary_table
     from evaluator.store.reader import RunReader
 
     with RunReader(path) as reader:
-        print_table(reader, stdout_console())
+        table, console = summary_table(reader), stdout_console()
+        print_lines(screen_lines(table, console.width, said=best_of(table)), console)

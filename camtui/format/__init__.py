@@ -1,7 +1,7 @@
 """Numbers and tables for people, written one way in commands, exports and dashboard.
 
 ``numbers``  single values  ·  ``cells``  cells with ranks  ·  ``select``  filter and sort ``table``
-tables as data  ·  ``notes``  what must be said beside them  ·  ``plain``  tables as lines
+tables as data and lines  ·  ``notes``  what must be said beside them  ·  ``screen``  to fit
 
 Light: neither torch nor numpy nor textual, and rich only when lines are printed.
 """
@@ -22,6 +22,7 @@ from camtui.format.numbers import (
     size,
     with_interval,
 )
+from camtui.format.screen import best_of, screen_lines
 from camtui.format.select import matching
 from camtui.format.table import (
     Block,
@@ -35,7 +36,6 @@ from camtui.format.table import (
     pivot_table,
     plain_text,
     print_lines,
-    print_table,
     summary_table,
     table_lines,
 )
@@ -52,6 +52,7 @@ __all__ = [
     "TableColumn",
     "TableOptions",
     "TableRow",
+    "best_of",
     "cell_views",
     "count",
     "duration",
@@ -63,9 +64,9 @@ __all__ = [
     "pivot_table",
     "plain_text",
     "print_lines",
-    "print_table",
     "rank_cells",
     "rate",
+    "screen_lines",
     "short_count",
     "signed_percent",
     "size",

@@ -29,16 +29,40 @@ def judged_tables(reader: RunReader, judged: Sequence[Judgement], digits: int = 
     return [table for table in tables if any(block.rows for block in table.blocks)]
 
 
+def best_metrics(judged: Sequence[Judgement]) -> list[str]:
+    """Return a sentence for each network: which metric orders methods most as the truth does."""
+    sentences = []
+    for one in judged:
+        truths = dict.fromkeys(found.truth for found in one.agreement)
+        truth = next(iter(truths), "")
+        taus = {
+            found.metric: found.per_image.value
+            for found in one.agreement
+            if found.truth == truth and found.metric not in truths
+        }
+        known = sorted((tau, metric) for metric, tau in taus.items() if tau is not None)
+        if not known:
+            continue
+        (low, last), (high, first) = known[0], known[-1]
+        sentence = (
+            f"{one.backbone}: {catalog.metric(first).title} orders the methods most as "
+            f"{catalog.metric(truth).title} does, τ {high:.2f} of 1"
+        )
+        least = f"; {catalog.metric(last).title} least, {low:.2f}" if last != first else ""
+        sentences.append(f"{sentence}{least}.")
+    return sentences
+
+
 def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     truths = list(dict.fromkeys(found.truth for one in judged for found in one.agreement))
     columns = [_METRIC]
     for truth in truths:
         name = catalog.metric(truth)
-        columns.append(TableColumn(f"{truth} images", f"τ {name.short}", f"τ with {name.title}"))
+        columns.append(TableColumn(f"{truth} images", name.title, f"τ with {name.title}"))
         columns.append(
             TableColumn(
                 f"{truth} averages",
-                f"τ {name.short}, averages",
+                "averages",
                 f"τ with {name.title}, of averages",
             )
         )
@@ -62,9 +86,8 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
             rows.append(TableRow((Entry(_name(metric)), *entries, Entry(count(n)))))
         blocks.append(Block(one.backbone, tuple(rows), tuple(_ranked_notes(one))))
     notes = (
-        "τ: Kendall's τ-b between the metric's order of the methods and that of the truth, 1 "
-        "the same, −1 the reverse;"
-        " the mean over images, and of the averages",
+        "Kendall's τ-b between the metric's order of the methods and that of the truth, 1 the "
+        "same, −1 the reverse: the mean over images, and of the averages",
         "[ ]: 95 % intervals by bootstrap over images",
     )
     return Table(f"{title}agreement with truth", tuple(columns), tuple(blocks), notes)

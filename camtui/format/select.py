@@ -1,4 +1,4 @@
-"""Choice of cells: ``--filter`` and ``--sort`` of tables, ``--cell`` of one."""
+"""Choice of methods on networks: ``--filter`` and ``--sort`` of tables, ``find_cell`` of one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def matching(views: Sequence[CellView], expression: str) -> list[CellView]:
     found = list(filter(_grammar().test(expression), views))
     if not found:
         raise NotFound(
-            f"no cell matches '{printable(expression, 60)}'", "camtui table RUN shows every cell"
+            f"nothing matches '{printable(expression, 60)}'", "camtui table RUN shows everything"
         )
     return found
 
@@ -82,7 +82,7 @@ def best_first(view: CellView, metric: str) -> tuple[bool, float]:
 
 
 def find_cell(reader: RunReader, text: str) -> Cell:
-    """Return the cell of ``BACKBONE/METHOD``, of a method alone, or of a part that only one has.
+    """Return the cell of ``NETWORK/METHOD``, ``NETWORK:METHOD``, a method, or a part of one only.
 
     Raises:
         UsageError: more than one.
@@ -90,17 +90,24 @@ def find_cell(reader: RunReader, text: str) -> Cell:
     """
     cells = {f"{cell.backbone}/{cell.method}": cell for cell in reader.cells()}
     word = text.lower()
-    exact = [name for name, cell in cells.items() if word in (name.lower(), cell.method.lower())]
-    near = exact or [name for name in cells if word in name.lower()]
+    spelled = {
+        name: (name.lower(), f"{cell.backbone}:{cell.method}".lower(), cell.method.lower())
+        for name, cell in cells.items()
+    }
+    exact = [name for name, ways in spelled.items() if word in ways]
+    near = exact or [name for name, ways in spelled.items() if any(word in way for way in ways)]
     if len(near) == 1:
         return cells[near[0]]
     if near:
         raise UsageError(
-            f"{len(near)} cells match '{printable(text, 60)}'", f"one of {_listed(near)}"
+            f"'{printable(text, 60)}' may be any of {len(near)}", f"one of {_listed(near)}"
         )
     methods = list(dict.fromkeys(cell.method for cell in cells.values()))
     meant = did_you_mean(text, [*cells, *methods])
-    raise NotFound(f"no cell '{printable(text, 60)}'", f"{meant}the run has {_listed(list(cells))}")
+    raise NotFound(
+        f"no network and method '{printable(text, 60)}'",
+        f"{meant}the run has {_listed(list(cells))}",
+    )
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:

@@ -343,11 +343,6 @@ STYLES = {"strong": "bold", "best": "bold", "dim": "dim"}
 """Role → its style on a console; every other role is plain there."""
 
 
-def print_table(reader: RunReader, console: Console, options: TableOptions = DEFAULTS) -> None:
-    """Print the averages of a run, as at the end of ``camtui run``."""
-    print_lines(table_lines(summary_table(reader, options)), console)
-
-
 def print_lines(lines: list[list[Field]], console: Console) -> None:
     """Print lines on a console: never wrapped, never cut, in its colours if any."""
     from rich.text import Text
@@ -368,11 +363,7 @@ def plain_text(table: Table) -> str:
 
 def table_lines(table: Table) -> list[list[Field]]:
     """Return the table as lines of fields; columns are aligned over all blocks."""
-    rows = [list(map(entry_text, row.entries)) for block in table.blocks for row in block.rows]
-    widths = [
-        max(len(printable(column.name)), *(len(row[place].rstrip(" *=")) for row in rows), 0)
-        for place, column in enumerate(table.columns)
-    ]
+    widths = column_widths(table)
     numeric = [column.numeric for column in table.columns]
     header = "".join(
         _padded(printable(c.name), w, c.numeric) for c, w in zip(table.columns, widths, strict=True)
@@ -385,6 +376,15 @@ def table_lines(table: Table) -> list[list[Field]]:
         lines += [[Field(f"  {printable(note)}", "dim")] for note in block.notes]
     lines += [[]] if table.notes else []
     return lines + [[Field(printable(note), "dim")] for note in table.notes]
+
+
+def column_widths(table: Table) -> list[int]:
+    """Return the characters of each column over all blocks, signs of ranks left out."""
+    rows = [list(map(entry_text, row.entries)) for block in table.blocks for row in block.rows]
+    return [
+        max(len(printable(column.name)), *(len(row[place].rstrip(" *=")) for row in rows), 0)
+        for place, column in enumerate(table.columns)
+    ]
 
 
 def entry_text(entry: Entry) -> str:

@@ -186,6 +186,39 @@ def planned(request: RunRequest, before: StoredRun | None) -> RunPlan:
     return plan
 
 
+def _data_identity(
+    plan: RunPlan, before: StoredRun | None, manifest: Manifest, truths: Truths | None
+) -> dict[str, str]:
+    """The hashes of truth, label file and changed folder as they are recorded.
+
+    Raises:
+        Mismatch: the truth is not that of the run's rows.
+    """
+    labels = manifest.label_file
+    return {
+        **_truth_identity(plan, truths, before),
+        **({LABELS: labels.sha256} if labels and not labels.faults else {}),
+        **({_DATA: manifest.found_sha256} if manifest.changes else {}),
+    }
+
+
+def adds_nothing(request: RunRequest, before: StoredRun) -> bool:
+    """Whether a request asks for the plan, the images, the labels and the truth of a run.
+
+    Raises:
+        CamtuiError: it cannot be added to that run.
+    """
+    plan = planned(request, before)
+    if request.retry_failed or plan != before.plan:
+        return False
+    manifest, truths, _ = look_at_data(request, plan, before)
+    recorded = _data_identity(plan, before, manifest, truths)
+    return (
+        manifest.sha256 == before.listing.sha256
+        and recorded.items() <= before.info.versions.items()
+    )
+
+
 def _store(
     writer: RunWriter,
     request: RunRequest,
@@ -199,16 +232,15 @@ def _store(
     Raises:
         CamtuiError: its images or its truth are not those that it is to have; it is as it was.
     """
-    labels = manifest.label_file
     versions = {
-        **_truth_identity(plan, truths, before),
-        **({LABELS: labels.sha256} if labels and not labels.faults else {}),
-        **({_DATA: manifest.found_sha256} if manifest.changes else {}),
+        **_data_identity(plan, before, manifest, truths),
         "camtui": version("camtui"),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
     }
-    if before and labels is None:  # the labels by folders are the loaded networks' to give
+    if (
+        before and manifest.label_file is None
+    ):  # the labels by folders are the loaded networks' to give
         unlabelled = tuple(image._replace(label=None) for image in manifest.images)
         manifest = replace(manifest, images=unlabelled)
     writer.begin(request.name, plan, manifest, versions=versions, retry_failed=request.retry_failed)

@@ -13,9 +13,10 @@ import pytest
 
 from camtui.compute import choose_devices, count_gpus
 from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
+from evaluator import catalog
 from evaluator.backbones import BackboneSpec
-from evaluator.catalog import TABLE2_METHODS
 from evaluator.errors import Mismatch, UsageError
+from evaluator.images import DEMO_LABELS
 from evaluator.plan import RunPlan, extended, validated_plan
 
 
@@ -30,7 +31,9 @@ def test_the_demo_needs_nothing_else() -> None:
         "efficientnet_lite1",
         "efficientnet_lite2",
     ]
-    assert set(plan.methods) == {*TABLE2_METHODS, "cam"} - {"scorecam"}
+    controls = [catalog.is_control(method) for method in plan.methods]
+    assert (sum(controls), controls) == (2, sorted(controls)), "they stand behind the methods"
+    assert plan.labels == str(DEMO_LABELS)
     assert (plan.demo, plan.precision) == (True, "fp32")
     assert default_name(PlanOptions(demo=True)) == "demo"
 

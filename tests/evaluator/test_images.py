@@ -11,13 +11,15 @@ import pytest
 
 from evaluator.errors import UsageError
 from evaluator.images import (
+    DEMO_LABELS,
     DEMO_PHOTOGRAPHS,
+    EARLIER_DEMO,
     demo_root,
     find_images,
     folder_of,
     planned_images,
 )
-from evaluator.labels import Listing
+from evaluator.labels import Listing, imagenet_wnids
 from evaluator.plan import validated_plan
 from evaluator.sources.folder import FollowedFolder
 
@@ -341,11 +343,17 @@ def test_a_plan_names_its_images(tmp_path: Path) -> None:
 
 def test_the_demo_s_photographs() -> None:
     pytest.importorskip("skimage")
-    found = find_images(demo_root(), seed=0, demo=True)
-    assert 5 <= len(found.images) <= len(DEMO_PHOTOGRAPHS)
-    assert {os.fsdecode(image.path) for image in found.images} <= set(DEMO_PHOTOGRAPHS)
-    assert {"astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"} <= {
-        os.fsdecode(image.path) for image in found.images
+    found = find_images(demo_root(), seed=0, demo=True, labels=DEMO_LABELS)
+    names = [os.fsdecode(image.path) for image in found.images]
+    assert (names[0], set(names)) == ("chelsea.png", set(DEMO_PHOTOGRAPHS))
+    labels = {os.fsdecode(image.path): image.label for image in found.images}
+    wnids = {name: label and list(imagenet_wnids())[label] for name, label in labels.items()}
+    assert wnids == {
+        "camera.png": "n04485082",  # tripod
+        "chelsea.png": "n02123045",  # tabby
+        "coffee.png": "n07920052",  # espresso
+        "motorcycle_left.png": None,
+        "rocket.jpg": None,
     }
 
 
@@ -359,3 +367,12 @@ def test_a_listing_says_how_far_it_is(tmp_path: Path) -> None:
     assert [images for images, _ in told] == [256, 512, 768]
     assert [share for _, share in told] == pytest.approx([0.41, 0.63, 0.97], abs=0.1)
     assert sorted(told) == told
+
+
+def test_a_demo_that_an_earlier_version_began_keeps_its_photographs() -> None:
+    pytest.importorskip("skimage")
+    pairs = [(name.encode(), (demo_root() / name).stat().st_size) for name in EARLIER_DEMO]
+    text = b"".join(b"%s\0%d\n" % pair for pair in sorted(pairs))
+    begun = Listing(hashlib.sha256(text).hexdigest(), 8, None, "")
+    found = find_images(demo_root(), seed=0, demo=True, stored=begun)
+    assert {os.fsdecode(image.path) for image in found.images} == set(EARLIER_DEMO)

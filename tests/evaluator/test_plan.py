@@ -346,7 +346,9 @@ def test_what_cannot_be_met(values: dict[str, Any], message: str, hint: str) -> 
 )
 def test_a_value_that_an_option_does_not_take(option: ProtocolOption) -> None:
     wrong = f"{option.choices[-1]}x" if option.kind is str else (option.ends or [-1])[0] - 1
-    with pytest.raises(UsageError, match=rf"{option.flag} takes .* not '?{wrong}'?$") as caught:
+    with pytest.raises(
+        UsageError, match=rf"{option.within or option.flag} takes .* not '?{wrong}'?$"
+    ) as caught:
         plan(**{option.name: wrong})
     assert caught.value.hint
     for value in option.choices or (end for end in option.ends or () if end < inf):
@@ -488,7 +490,7 @@ def test_another_start_than_the_run_s_stays_another() -> None:
 def test_choices_of_an_earlier_version_are_said_where_they_count() -> None:
     noise, blur, renamed = earlier_choices(plan(**OLD), begun_earlier=True)
     assert noise.startswith("ROAD's noise after normalisation")
-    assert "--insertion-start blur-torchvision" in blur
+    assert "--metric insertion:start=blur-torchvision" in blur
     assert f"{NOW} is what earlier versions called variant=paper" in renamed
     assert list(earlier_choices(plan(**OLD), begun_earlier=False)) == [noise, blur]
     quiet = plan(**{**OLD, "metrics": [], "methods": ["gradcam"]})

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from evaluator.errors import UsageError
-from evaluator.stopping_rule import BURN_IN, Rule, enough_to_look, next_look, rule_of
+from evaluator.stopping_rule import (
+    BURN_IN,
+    Rule,
+    choices_of_rule,
+    enough_to_look,
+    next_look,
+    rule_of,
+)
 
 
 def test_rules_that_are_understood() -> None:
@@ -17,6 +25,26 @@ def test_rules_that_are_understood() -> None:
     assert rule_of(" ci <= 2 ", None, False) == Rule("ci", width=0.02)
     assert rule_of("decided", None, False) == Rule("decided", margin=0.005)
     assert rule_of("decided", 1.5, True) == Rule("decided", margin=0.015, drop=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        ("all", {"until": "all"}),
+        ("ci<=0.5", {"until": "ci<=0.5"}),
+        ("decided", {"until": "decided"}),
+        ("decided:margin=1", {"until": "decided", "margin": 1.0}),
+        ("decided:margin=1,drop", {"until": "decided", "margin": 1.0, "drop_decided": True}),
+        ("decided: drop", {"until": "decided", "drop_decided": True}),
+    ],
+)
+def test_what_stands_behind_a_rule_is_part_of_it(typed: str, chosen: dict[str, Any]) -> None:
+    found = choices_of_rule(typed)
+    assert found == chosen
+    rule = rule_of(found["until"], found.get("margin"), found.get("drop_decided", False))
+    if rule is not None and rule.kind == "decided":
+        again = choices_of_rule(str(rule))
+        assert rule_of(again["until"], again["margin"], again.get("drop_decided", False)) == rule
 
 
 @pytest.mark.parametrize(
@@ -32,7 +60,7 @@ def test_rules_that_are_understood() -> None:
         ("ci<=1", 0.5, False, "--margin goes with --until decided"),
         (None, 0.5, False, "--margin goes with --until decided"),
         ("ci<=1", None, True, "--drop-decided goes with --until decided"),
-        ("decided", 0.0, False, "--margin takes points of ADCC above 0, not 0"),
+        ("decided", 0.0, False, "decided:margin takes points of ADCC above 0, not 0"),
         ("decided", -1.0, False, "not -1"),
         ("decided", float("nan"), False, "not nan"),
     ],

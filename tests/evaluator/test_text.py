@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.text import counted, did_you_mean, printable
+from evaluator.text import counted, did_you_mean, nearest, printable
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,19 @@ def test_always_one_line_that_can_be_encoded(value: str | bytes, limit: int) -> 
 def test_did_you_mean_names_the_nearest_or_nothing() -> None:
     assert did_you_mean("gradcm", ["scorecam", "gradcam"]) == "did you mean 'gradcam'? "
     assert did_you_mean("zzz", ["scorecam", "gradcam"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "first"),
+    [
+        ("rum", ["rm", "run"], "run"),
+        ("shwo", ["show", "stop"], "show"),
+        ("gradcampp", ["gradcam", "xgradcam", "gradcampp"], "gradcampp"),
+    ],
+)
+def test_the_likest_name_stands_first(given: str, known: list[str], first: str) -> None:
+    for names in (known, known[::-1]):
+        assert nearest(given, names)[0] == first
 
 
 @pytest.mark.parametrize(

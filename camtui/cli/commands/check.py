@@ -48,6 +48,8 @@ def check(
     Example: camtui check ./mycam.py:MyCAM
     """
     asked = _asked(reference)
+    if not json:
+        print_message(f"checking {printable(reference)}: loading torch first")
     answers = _answers(asked)
     about = next(answers)
     if about["axis"] == "backbone":

@@ -29,11 +29,12 @@ app = command_app()
 def image(
     run: RunArgument,
     cell: Annotated[
-        str, typer.Argument(metavar="B/M", help="The cell; with --all-methods a backbone.")
+        str,
+        typer.Argument(metavar="NETWORK:METHOD", help="Whose maps; with --all-methods, NETWORK."),
     ],
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Number, path, or a part of it that only one has."),
+        typer.Argument(metavar="IMAGE...", help="Number, path, or a part of only one path."),
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="PNG, JPEG or PDF, by its name.")
@@ -62,7 +63,7 @@ def image(
         ),
     ] = 0.75,
     truth: Annotated[
-        bool, typer.Option("--truth", help="The object's edge too, by the run's own --truth.")
+        bool, typer.Option("--truth", help="Draw the object's edge too, by the run's own --truth.")
     ] = False,
     force: ForceOption = False,
     data: NamedDataOption = None,
@@ -73,7 +74,7 @@ def image(
     run found them; the maps come from the run. 0 and 1 are the ends of the colours in every map, so
     that maps can be compared.
 
-    Example: camtui image val resnet50/gradcam 17 -o seventeen.png
+    Example: camtui image val resnet50:gradcam 17 -o seventeen.png
     """
     from camtui.export.output import check_free
     from camtui.pictures import Look

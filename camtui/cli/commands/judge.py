@@ -8,7 +8,7 @@ import typer
 
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
-from camtui.cli.options import DigitsOption, JsonOption, RunArgument
+from camtui.cli.options import DigitsOption, JsonOption, RunArgument, WideOption
 from camtui.runs import LAST, open_run
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
@@ -31,11 +31,12 @@ def judge(
     draws: Annotated[
         int,
         typer.Option(
-            "--draws", metavar="N", min=20, max=100_000, help="Of the bootstrap over images."
+            "--draws", metavar="N", min=20, max=100_000, help="Draws of the bootstrap over images."
         ),
     ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Seed of the draws.")] = 0,
     digits: DigitsOption = 2,
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the metrics of a run by where the objects are known to be.
@@ -75,10 +76,14 @@ def judge(
 
     tables = judged_tables(reader, judged, digits)
     if form == "table":
-        from camtui.format import print_lines, table_lines
+        from camtui.format import print_lines, screen_lines
+        from camtui.format.judged import best_metrics
 
+        console = stdout_console()
         for place, table in enumerate(tables):
-            print_lines([*([[]] if place else []), *table_lines(table)], stdout_console())
+            said = best_metrics(judged) if not place else []
+            lines = screen_lines(table, console.width, said=said, wide=wide)
+            print_lines([*([[]] if place else []), *lines], console)
     else:
         from camtui.export import write_tables
         from camtui.export.output import as_text, destination

@@ -9,6 +9,8 @@ from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.metrics import all_metrics
+from evaluator.metrics.base import Metric
+from evaluator.plan import options_of_metric
 from evaluator.references import installed
 from evaluator.text import printable
 
@@ -49,13 +51,24 @@ def metrics(json: JsonOption = False) -> None:
         print_json(payload)
         return
     for key, metric in known_metrics().items():
-        print(f"{key:<18} {metric.title} {metric.arrow}: {metric.definition}")
+        print(f"{key:<20} {metric.title} {metric.arrow}: {metric.definition}")
         asked = "" if key in ROW_METRICS else f"; optional: --metric {key}"
-        print(f"{'':<18} {metric.paper}{asked}")
+        print(f"{'':<20} {metric.paper}{asked}{_options(metric)}")
     for one in others:
-        print(f"{printable(one.name):<18} {printable(one.reference.text)}")
+        print(f"{printable(one.name):<20} {printable(one.reference.text)}")
         print(
-            f"{'':<18} of the installed package {printable(one.package)}; optional: --metric "
+            f"{'':<20} of the installed package {printable(one.package)}; optional: --metric "
             f"{printable(one.name)}"
         )
-    print_message("in every run, or optional, with --metric; --metric all for every one")
+    print_message(
+        "in every run, or optional, with --metric; --metric all for every one; options: "
+        "--metric KEY:NAME=VALUE"
+    )
+
+
+def _options(metric: Metric) -> str:
+    parts = [
+        f"{name}={'|'.join(option.choices) or option.default}"
+        for name, option in options_of_metric(metric).items()
+    ]
+    return f"; options {', '.join(parts)}" if parts else ""

@@ -15,7 +15,7 @@ from camtui.cli.options import (
     OutputOptions,
     RunArgument,
 )
-from camtui.cli.run_start import driver_settings, start_run, stored_request
+from camtui.cli.run_start import driver_settings, show_complete, start_run, stored_request
 from camtui.compute import ComputeOptions, compute_settings
 from camtui.runs import LAST, find_run
 
@@ -25,6 +25,7 @@ app = command_app()
 @app.command(cls=Command)
 @grouped
 def resume(
+    ctx: typer.Context,
     compute: ComputeOptions,
     output: OutputOptions,
     run: RunArgument = LAST,
@@ -33,7 +34,7 @@ def resume(
     allow_code: AllowCodeOption = False,
     accept_data_changes: AcceptDataChangesOption = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also the cells that --drop-decided left unfinished.")
+        bool, typer.Option("--all", help="Also the methods that decided:drop left unfinished.")
     ] = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or crashed.
@@ -52,4 +53,9 @@ def resume(
         finish_dropped=everything,
         accept_data_changes=accept_data_changes,
     )
-    start_run(request, stored, output)
+    from camtui.cli.dry_run import nothing_left
+
+    if nothing_left(request, stored):
+        show_complete(ctx, request, output)
+    else:
+        start_run(request, stored, output)

@@ -29,7 +29,7 @@ def retry(
     failed: Annotated[
         bool,
         typer.Option(
-            "--failed", help="The images that have failed (there is nothing else to retry)."
+            "--failed", hidden=True, help="As earlier versions had it: nothing else can be retried."
         ),
     ] = True,
     allow_code: AllowCodeOption = False,
@@ -39,7 +39,7 @@ def retry(
 
     Of use once what was wrong with them is mended.
 
-    Example: camtui retry val --failed
+    Example: camtui retry val
     """
     settings = driver_settings(compute_settings(compute))
     request, stored = stored_request(

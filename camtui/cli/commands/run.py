@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camtui.cli.command import Command, command_app, grouped
+from camtui.cli.command import Command, command_app, grouped, show_all_help
 from camtui.cli.console import print_message
 from camtui.cli.options import (
     AcceptDataChangesOption,
@@ -17,7 +17,7 @@ from camtui.cli.options import (
     OnFinishOption,
     OutputOptions,
 )
-from camtui.cli.run_start import confirm_more_images, driver_settings, start_run
+from camtui.cli.run_start import confirm_more_images, driver_settings, show_complete, start_run
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeOptions, compute_settings, on_cuda
 from camtui.planning import PlanOptions, default_name, known_run, plan_diff, resolve_plan
@@ -30,9 +30,23 @@ from evaluator.text import printable
 app = command_app()
 
 
-@app.command(cls=Command)
+class RunCommand(Command):
+    """``camtui run``, most of whose options are for few runs."""
+
+    everyday = frozenset(
+        [
+            *("data", "demo", "limit", "labels", "truth", "until"),
+            *("backbones", "methods", "metrics", "weights", "layer", "config", "name"),
+            *("precision", "target", "device", "workers", "batch_size"),
+            *("detach", "no_watch", "quiet", "dry_run", "json", "help_all", "help"),
+        ]
+    )
+
+
+@app.command(cls=RunCommand)
 @grouped
 def run(
+    ctx: typer.Context,
     typed: PlanOptions,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The images, as --data names them.")
@@ -45,16 +59,16 @@ def run(
     name: Annotated[
         str | None,
         typer.Option(
-            help="Of the run; default: the data folder's, so the same command goes on.",
-            rich_help_panel="The run's file",
+            help="Name of the run.  [default: that of the data folder]",
+            rich_help_panel="Output",
             metavar="NAME",
         ),
     ] = None,
     db: Annotated[
         Path | None,
         typer.Option(
-            help="The run's file, where it shall not lie with the others.",
-            rich_help_panel="The run's file",
+            help="File of the run, where it shall not lie with the others.",
+            rich_help_panel="Output",
             metavar="FILE.db",
         ),
     ] = None,
@@ -62,14 +76,14 @@ def run(
         bool,
         typer.Option(
             "--all",
-            help="Every image, where the run that is there has fewer.",
+            help="Measure every image, where the run that is there has fewer.",
             rich_help_panel="Images",
         ),
     ] = False,
     batch_size: Annotated[
         str,
         typer.Option(
-            help="Images in one forward, or auto.", rich_help_panel="Compute", metavar="N|auto"
+            help="Images in one pass, or auto.", rich_help_panel="Compute", metavar="N|auto"
         ),
     ] = "auto",
     max_failures: MaxFailuresOption = "",
@@ -82,11 +96,20 @@ def run(
             rich_help_panel="Output",
         ),
     ] = False,
+    help_all: Annotated[  # noqa: ARG001  it acts in its callback
+        bool,
+        typer.Option(
+            "--help-all",
+            callback=show_all_help,
+            is_eager=True,
+            help="Show every option, also those of the protocol and of clusters.",
+        ),
+    ] = False,
 ) -> None:
     """Evaluate CAM methods on images.
 
-    The run continues when the terminal is closed. The same command again goes on where it ended;
-    with another method, backbone, metric or more images it computes what is missing only.
+    The run goes on when the terminal is closed. The same command again continues it; with another
+    method, network, metric or more images it computes only what is missing.
 
     Example: camtui run /data/imagenet/val -b resnet50,vgg16 -m gradcam,scorecam
     """
@@ -124,19 +147,25 @@ def run(
 
         print_dry_run(request, stored, as_json=output.json)
         return
+    from camtui.cli.dry_run import nothing_left
+
     plan = confirm_more_images(plan, stored, path, everything=everything)
+    request = replace(request, plan=plan)
+    if nothing_left(request, stored):
+        show_complete(ctx, request, output)
+        return
     if not output.quiet:
         _print_changes(typed, plan, before, path)
         for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
             print_message(f"{reference(path)} goes on as it was begun: {choice}")
-    start_run(replace(request, plan=plan), stored, output)
+    start_run(request, stored, output)
 
 
 def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:
     """Print what a demo leaves out, and what is added to a run that is there already."""
     if typed.demo and not (stored or typed.methods):
         print_message(
-            "Score-CAM (two thousand forwards an image) is added by: camtui run --demo -b "
+            "Score-CAM, two thousand passes an image, is added by: camtui run --demo -b "
             "efficientnet_lite0 -m scorecam"
         )
     changes = plan_diff(stored, plan) if stored else []

@@ -8,7 +8,7 @@ import typer
 
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import stdout_console
-from camtui.cli.options import RunArgument, TableSelection, export_request, to_stdout
+from camtui.cli.options import RunArgument, TableSelection, WideOption, export_request, to_stdout
 from camtui.runs import LAST, open_run
 
 app = command_app()
@@ -25,13 +25,15 @@ def table(
             "--format", "-f", metavar="FORMAT", help="table, plain, md, json, csv, tsv or latex."
         ),
     ] = "table",
+    wide: WideOption = False,
 ) -> None:
     """Print the averages of a run.
 
-    Metrics in percent, in the paper's order, one block per backbone. ADCC is the harmonic mean of
-    the averaged components, as in the paper's tables. * marks the best of a backbone, = what ties
-    with it by a paired test, ~ a cell that has not seen every image. Controls (Fake-CAM and kin)
-    take no part in the ranks. json, csv and tsv carry fractions at full precision.
+    Metrics in percent, in the paper's order, one block per network. ADCC is the harmonic mean of
+    the averaged components, as in the paper's tables. * marks the best of a network, = what ties
+    with it by a paired test, ~ averages over part of the images. Controls (Fake-CAM and kin) take
+    no part in the ranks. Columns that do not fit the terminal are left out, and named. json, csv
+    and tsv carry fractions at full precision.
 
     Example: camtui table val --sort adcc --ci
     """
@@ -39,9 +41,11 @@ def table(
     reader = open_run(run)
     if form == "table":
         from camtui.export import check, table_of
-        from camtui.format import print_lines, table_lines
+        from camtui.format import best_of, print_lines, screen_lines
 
         check(request)
-        print_lines(table_lines(table_of(reader, request)), stdout_console())
+        found, console = table_of(reader, request), stdout_console()
+        lines = screen_lines(found, console.width, said=best_of(found), wide=wide)
+        print_lines(lines, console)
     else:
         to_stdout(reader, request)

@@ -11,7 +11,7 @@ from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
 from camtui.cli.options import JsonOption, RunArgument
-from camtui.runs import open_run
+from camtui.runs import LAST, open_run
 from evaluator import catalog
 from evaluator.catalog import known_metrics
 from evaluator.errors import NotFound
@@ -29,7 +29,14 @@ app = command_app()
 
 @app.command(cls=Command)
 def worst(
-    run: RunArgument = "@last",
+    run: RunArgument = LAST,
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK:METHOD",
+            help="Whose images, or a part that only one has.  [default: the one of best ADCC]",
+        ),
+    ] = "",
     by: Annotated[
         str,
         typer.Option(
@@ -40,28 +47,28 @@ def worst(
         ),
     ] = "adcc",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many images of each cell.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many images.")
     ] = 20,
     best: Annotated[bool, typer.Option("--best", help="The best in place of the worst.")] = False,
     cell: Annotated[
         str,
         typer.Option(
-            "--cell", metavar="B/M", help="One cell, as BACKBONE/METHOD or a unique part of it."
+            "--cell", metavar="B/M", hidden=True, help="As earlier versions had NETWORK:METHOD."
         ),
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List the images that a method explains worst.
 
-    With what the network saw in them. Without --cell: the cell of best ADCC.
+    With what the network saw in them.
 
-    Example: camtui worst val --by adcc --cell resnet50/gradcam
+    Example: camtui worst val resnet50:gradcam --by adcc
     """
     reader = open_run(run)
     metric = catalog.metric(by)
     from camtui.format.select import find_cell
 
-    chosen = find_cell(reader, cell) if cell else _leading_cell(reader)
+    chosen = find_cell(reader, which or cell) if which or cell else _leading_cell(reader)
     ascending = metric.is_ascending(worst_first=not best)
     ranked = reader.ranking.page(chosen.id, metric.key, ascending=ascending, limit=limit)
     if not ranked:
@@ -112,9 +119,7 @@ _BY_DROP = ("average_drop", "adcc")
 def _leading_cell(reader: RunReader) -> Cell:
     from camtui.format.table import finished_views
 
-    views = finished_views(
-        reader, otherwise="camtui worst RUN --cell BACKBONE/METHOD --by coherency"
-    )
+    views = finished_views(reader, otherwise="camtui worst RUN NETWORK:METHOD --by coherency")
     return max(views, key=lambda view: view.summary.means["adcc"].value).cell
 
 
@@ -186,9 +191,7 @@ def _ranked_table(
     notes = [f"degenerate (the map is all zero): {degenerate} of these"] if degenerate else []
     undefined = sum(of == cell.id for of, _ in reader.rows.undefined())
     if undefined:
-        notes.append(
-            f"average drop and ADCC of {counted(undefined, 'image')} of the cell are {UNDEFINED}"
-        )
+        notes.append(f"average drop and ADCC of {counted(undefined, 'image')} are {UNDEFINED}")
     return Table(title, tuple(columns), (Block("", tuple(body)),), tuple(notes))
 
 

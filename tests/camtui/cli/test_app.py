@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -13,9 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 
 from camtui import cli
-from camtui.cli.app import ALIASES
+from camtui.cli.app import ALIASES, app
+from camtui.planning import PlanOptions, resolve_plan
+from evaluator.images import demo_root
+from evaluator.plan import PROTOCOL, RunPlan
 from tests.camtui.cli.support import typed
 from tests.evaluator.execution.support import camtui
 from tests.synthetic import make_run
@@ -100,3 +105,50 @@ def test_other_words_for_commands(home: Path) -> None:
     for alias, name in ALIASES.items():
         first = typed(alias, "--help").stdout.splitlines()[0]
         assert re.match(rf"Usage: \S+ {name} ", first), first
+
+
+GROUP = typer.main.get_group(app)
+DATA = Path(__file__).parents[2] / "data"
+EARLIER = (DATA / "earlier_commands.txt").read_text("utf-8").splitlines()
+"""What README and docs of the version before told its users to type."""
+EARLIER_OPTIONS = (DATA / "earlier_options.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("line", EARLIER)
+def test_a_command_of_the_version_before_is_understood(line: str) -> None:
+    _, name, *words = shlex.split(line)
+    assert GROUP.commands[name].make_context(name, words).params
+
+
+def test_every_option_of_the_version_before_is_there() -> None:
+    known = {
+        (name, option)
+        for name, command in GROUP.commands.items()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    earlier = [line.split() for line in EARLIER_OPTIONS]
+    assert len(earlier) > 150
+    assert [(n, o) for _, n, *options in earlier for o in options if (n, o) not in known] == []
+
+
+def test_old_and_new_spellings_make_one_plan(tmp_path: Path) -> None:
+    asked = ["run", "--data", str(demo_root()), "-b", "synthetic_cnn", "-m", "gradcam,layercam"]
+    old = "--curve-steps 16 --insertion-start blur --removed black --road-removal released"
+    old += " --road-noise normalised --metric deletion,insertion,road"
+    old += " --until decided --margin 1 --drop-decided"
+    new = "--metric deletion:steps=16,removed=black,insertion:start=blur"
+    new += " --metric road:removal=released,noise=normalised --until decided:margin=1,drop"
+    made = [resolved([*asked, *words.split()]) for words in (old, new)]
+    assert made[0] == made[1]
+    model = [("--model" if word == "-b" else word) for word in asked]
+    assert resolved(model) == resolved(asked)
+
+
+def resolved(words: list[str]) -> RunPlan:
+    name, *options = words
+    given = GROUP.commands[name].make_context(name, options).params
+    plain = {field: given[field] for field in ("data", "demo", "backbones", "methods", "metrics")}
+    choices = {key: given[key] for key in PROTOCOL if given[key] not in (None, False)}
+    typed_ = PlanOptions(**plain, config=given["config"], choices=choices)
+    return resolve_plan(typed_, None, cuda=False).plan

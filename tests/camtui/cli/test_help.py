@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from camtui.cli.app import app
 from camtui.cli.command import COMMAND_PANELS
+from evaluator.plan import PROTOCOL
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
 
@@ -49,21 +50,41 @@ def test_every_value_has_a_word_that_stands_for_it(name: str) -> None:
     assert without == []
 
 
+def everything() -> str:
+    result = CliRunner().invoke(app, ["run", "--help-all"])
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_help_of_run_fits_a_screen_and_help_all_has_every_option_but_old_spellings() -> None:
+    few, every = helped("run"), everything()
+    assert len(few.splitlines()) <= 60
+    assert max(map(len, few.splitlines())) <= 80
+    options = [
+        option for one in typer.main.get_group(app).commands["run"].params for option in one.opts
+    ]
+    old = {option.flag for option in PROTOCOL.values() if option.within}
+    assert {o for o in options if o.startswith("--")} - set(re.findall(r"--[a-z-]+", every)) == old
+    shown = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", few, re.MULTILINE)
+    assert 20 <= len(shown) <= 26
+    assert {"--seed", "--ray-address", "--masking"}.isdisjoint(shown)
+
+
 def test_the_options_of_run_stand_under_headings() -> None:
-    text = helped("run")
+    text = everything()
     headings = re.findall(r"^([A-Z][^:\n]*):$", text, re.MULTILINE)
     assert headings == [
         "Images",
         "Measurement",
-        "The run's file",
         "Protocol",
         "Compute",
+        "Clusters",
         "Output",
         "Arguments",
         "Options",
     ]
     options = text.partition("\nOptions:\n")[2]
-    assert re.findall(r"(--[a-z-]+)", options) == ["--json", "--help"]
+    assert re.findall(r"(--[a-z-]+)", options) == ["--json", "--help-all", "--help"]
     assert (
         "--target predicted|label"
         in text.partition("\nProtocol:\n")[2].partition("\nCompute:\n")[0]

@@ -91,7 +91,7 @@ def test_what_was_dropped_is_marked_and_finished_by_resume_all(
     home: Path, request_: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"worse": ["gradcampp"]}))
-    done(*request_, "--until", "decided", "--margin", "10", "--drop-decided", "-q")
+    done(*request_, "--until", "decided:margin=10,drop", "-q")
     table = done("table", "many")
     (left,) = re.findall(r"left the race, certainly worse: resnet50/gradcampp after (\d+)", table)
     assert "camtui resume many --all finishes them" in table

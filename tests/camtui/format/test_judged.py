@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format.judged import by_agreement, judged_tables
+from camtui.format.judged import best_metrics, by_agreement, judged_tables
 from camtui.format.table import Table, plain_text
 from camtui.judging.judgement import JudgeOptions, judge
 from tests.camtui.judging.runs import IMAGES, METHODS, judged_run, ordered
@@ -33,6 +33,10 @@ def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
         agreement, controls, sensitivity, stability = (
             squeezed(table) for table in judged_tables(reader, judged)
         )
+    assert best_metrics(judged) == [
+        "vgg16: Deletion orders the methods most as Mass Accuracy does, τ 1.00 of 1; "
+        "Insertion least, -1.00."
+    ]
     assert by_agreement(judged[0])[:2] == ["mass_accuracy", "deletion"]
     assert by_agreement(judged[0])[-1] == "insertion"
     assert "Deletion ↓ 1.00 [1.00, 1.00] 1.00 [1.00, 1.00] 40" in agreement

@@ -20,7 +20,7 @@ from camtui.format import (
     percent,
     pivot_table,
     plain_text,
-    print_table,
+    print_lines,
     summary_table,
     table_lines,
 )
@@ -117,18 +117,19 @@ def test_columns_stand_under_their_headers(reader: RunReader) -> None:
         assert body[end] in " *="
 
 
-def test_print_table_is_plain_where_there_is_no_terminal(reader: RunReader) -> None:
+def test_lines_are_plain_where_there_is_no_terminal(reader: RunReader) -> None:
     stream = io.StringIO()
-    print_table(reader, Console(file=stream, width=40))
+    print_lines(table_lines(summary_table(reader)), Console(file=stream, width=40))
     assert "\x1b" not in stream.getvalue()
     assert [line.rstrip() for line in stream.getvalue().splitlines()] == plain_text(
         summary_table(reader)
     ).splitlines()
 
 
-def test_print_table_has_style_on_a_terminal(reader: RunReader) -> None:
+def test_lines_have_style_on_a_terminal(reader: RunReader) -> None:
     stream = io.StringIO()
-    print_table(reader, Console(file=stream, force_terminal=True, width=40))
+    console = Console(file=stream, force_terminal=True, width=40)
+    print_lines(table_lines(summary_table(reader)), console)
     assert "\x1b[1m" in stream.getvalue()
 
 
@@ -165,7 +166,7 @@ def test_filter_that_cannot_be_read(reader: RunReader, expression: str) -> None:
 
 
 def test_filter_that_nothing_meets(reader: RunReader) -> None:
-    with pytest.raises(NotFound, match="no cell matches 'adcc>100'"):
+    with pytest.raises(NotFound, match="nothing matches 'adcc>100'"):
         matching(cell_views(reader), "adcc>100")
 
 
@@ -187,7 +188,7 @@ def test_sorting_keeps_blocks_in_the_plans_order(reader: RunReader) -> None:
     assert table.blocks[0].rows[-1].entries[0].text == "fakecam"
 
 
-@pytest.mark.parametrize("text", ["vgg16/gradcam", "gradcam", "GradCAM", "vgg16/GRADCAM"])
+@pytest.mark.parametrize("text", ["vgg16/gradcam", "vgg16:gradcam", "GradCAM", "vgg16:GRADCAM"])
 def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, text: str) -> None:
     with RunReader(
         make_run(
@@ -196,10 +197,10 @@ def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, 
     ) as reader:
         assert find_cell(reader, text).method == "gradcam"
         assert find_cell(reader, "layer").method == "layercam"
-        with pytest.raises(UsageError, match="2 cells match 'grad'") as error:
+        with pytest.raises(UsageError, match="'grad' may be any of 2") as error:
             find_cell(reader, "grad")
         assert error.value.hint == "one of vgg16/gradcampp, vgg16/gradcam"
-        with pytest.raises(NotFound, match="no cell 'gradcan'") as none:
+        with pytest.raises(NotFound, match="no network and method 'gradcan'") as none:
             find_cell(reader, "gradcan")
         assert (
             none.value.hint
@@ -209,7 +210,7 @@ def test_a_method_alone_is_the_cell_where_there_is_one_backbone(tmp_path: Path, 
 
 def test_of_many_cells_a_few_are_named_and_the_rest_counted(reader: RunReader) -> None:
     cells = len(reader.cells())
-    with pytest.raises(UsageError, match="2 cells match 'gradcam'"):
+    with pytest.raises(UsageError, match="'gradcam' may be any of 2"):
         find_cell(reader, "gradcam")
     with pytest.raises(NotFound) as error:
         find_cell(reader, "zzz")

@@ -29,7 +29,13 @@ def test_tables_for_people() -> None:
     assert "stability" in done.stdout
     assert done.stdout.count("Deletion ↓") == 2
     plain = typed("judge", "shapes", "-f", "plain", "--draws", "50").stdout
-    assert plain.splitlines() == [line.rstrip() for line in done.stdout.splitlines()]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    first, sentence, *_ = done.stdout.splitlines()
+    assert "orders the methods most as Mass Accuracy does" in sentence
+    wide = typed("judge", "shapes", "--wide", "--draws", "50").stdout.splitlines()
+    rows = [line for line in plain.splitlines() if "[" in line and "]" in line[-6:]]
+    assert len(rows) > 4
+    assert [row for row in [first, *rows] if row not in [line.rstrip() for line in wide]] == []
 
 
 @pytest.mark.usefixtures("judged")

@@ -14,7 +14,7 @@ import pytest
 
 from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import ask, typed
-from tests.evaluator.execution.support import COMMAND, wait_until_gone
+from tests.evaluator.execution.support import COMMAND, make_data, wait_until_gone
 
 
 def test_a_run_in_a_pipe_reports_on_stderr_and_ends_with_the_table(
@@ -244,3 +244,29 @@ def test_the_dry_run_leaves_out_cells_that_cannot_be_and_warns_of_the_folder(hom
         "resnet18"
     ]
     assert "warning:" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["-q"], ["--json"], ["-d"], ["-F"], ["--metric", "deletion:steps=28"]]
+)
+def test_a_complete_run_is_shown_and_stays_as_it_is(home: Path, words: list[str]) -> None:
+    request = [*ask(home), "--metric", "deletion"]
+    assert typed(*request, "-q").exit_code == 0
+    file = home / "runs" / "pictures.db"
+    before = file.read_bytes()
+    again = typed(*request, *words)
+    assert again.exit_code == 0, again.stderr
+    assert file.read_bytes() == before
+    said = "pictures is complete, nothing is left to compute"
+    assert (said in again.stderr) == (words != ["-q"])
+    assert typed("resume", "-q").exit_code == 0
+    assert file.read_bytes() == before
+
+
+def test_a_complete_run_grows_by_what_is_new(home: Path) -> None:
+    first = typed(*ask(home), "-q")
+    more = typed(*ask(home), "--metric", "deletion")
+    assert (more.exit_code, more.stdout != first.stdout) == (0, True)
+    assert "pictures is there already: new metric deletion" in more.stderr
+    make_data(home / "pictures", 13)
+    assert typed(*ask(home), "-q").exit_code == 4, "the folder has another image"

@@ -24,7 +24,14 @@ def test_table_is_plain_data_on_standard_output() -> None:
     assert result.stderr == ""
     assert "\x1b" not in result.stdout
     assert "fakecam" in result.stdout
-    assert typed("table", "good", "-f", "plain").stdout.split() == result.stdout.split()
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "in ADCC" in result.stdout
+    wide = [line.rstrip() for line in typed("table", "good", "--wide").stdout.splitlines()]
+    rows = [
+        line for line in typed("table", "good", "-f", "plain").stdout.splitlines() if "." in line
+    ]
+    assert len(rows) > 4
+    assert [row for row in rows if row[0] != " " and "%" not in row and row not in wide] == []
 
 
 def test_table_of_the_last_run_by_default() -> None:

@@ -49,7 +49,7 @@ def test_a_part_of_a_name_that_only_one_cell_has_is_enough(two_runs: Path) -> No
 
 def test_what_is_undefined_has_its_reason(two_runs: Path) -> None:
     by_map = typed("worst", "good", "--cell", "vgg16/gradcam", "--by", "coherency", "-n", "40")
-    assert "average drop and ADCC of 1 image of the cell are undefined: y is 0" in by_map.stdout
+    assert "average drop and ADCC of 1 image are undefined: y is 0" in by_map.stdout
     with begun(two_runs / "runs" / "blank.db") as writer:
         writer.rows.commit(result(row(1, 0, drop=None), row(1, 1, drop=None)))
     refused = typed("worst", "blank")
