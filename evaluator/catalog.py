@@ -189,8 +189,10 @@ def is_of_images(spec: str) -> bool:
 
     An option may make it one: ``layercam:layers=stages``.
     """
-    known = key_of(spec) in known_methods()
-    return known and isinstance(method(spec), ImageMethod)
+    try:
+        return isinstance(method(spec), ImageMethod)
+    except UsageError:
+        return False
 
 
 def lacks_maps(spec: str, metric: str) -> bool:

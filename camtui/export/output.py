@@ -75,7 +75,7 @@ def patient(stream: BinaryIO) -> Iterator[BinaryIO]:
         yield stream
         stream.flush()
         return
-    with _PatientWriter(stream.fileno()) as writer:
+    with _PatientWriter(stream) as writer:
         yield cast("BinaryIO", writer)
         writer.hand_on()
 
@@ -83,9 +83,10 @@ def patient(stream: BinaryIO) -> Iterator[BinaryIO]:
 class _PatientWriter(io.RawIOBase):
     """Writes into a pipe or a terminal as long as that takes it, else into a temporary file."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._stream = stream
+        self._raw = cast("io.RawIOBase", getattr(stream, "raw", stream))
         self._kept: IO[bytes] | None = None
 
     def writable(self) -> bool:
@@ -95,20 +96,20 @@ class _PatientWriter(io.RawIOBase):
         left = memoryview(data).cast("B")
         written = len(left)
         while left:
-            if self._kept is None and not select((), (self._descriptor,), (), _STALLED_SECONDS)[1]:
+            if self._kept is None and not select((), (self._raw,), (), _STALLED_SECONDS)[1]:
                 self._kept = TemporaryFile()  # noqa: SIM115  closed in ``close``
             if self._kept is not None:
                 self._kept.write(left)
                 break
-            left = left[os.write(self._descriptor, left[:PIPE_BUF]) :]  # what a pipe takes at once
+            left = left[self._raw.write(left[:PIPE_BUF]) or 0 :]  # what a pipe takes at once
         return written
 
     def hand_on(self) -> None:
         """Write what was kept, for as long as it takes."""
         if self._kept is not None:
             self._kept.seek(0)
-            with open(self._descriptor, "wb", closefd=False) as stream:
-                shutil.copyfileobj(self._kept, stream)
+            shutil.copyfileobj(self._kept, self._stream)
+            self._stream.flush()
 
     def close(self) -> None:
         super().close()

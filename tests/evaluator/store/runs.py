@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.images import Manifest
+from evaluator.labels import LabelFile
 from evaluator.plan import RunPlan, validated_plan
 from evaluator.records import Failure, ImageRef, Measurement, Row, UnitResult
 from evaluator.store import schema
@@ -36,10 +37,13 @@ def manifest(
     sha256: str = "a" * 64,
     sizes: int = 100,
     labels: Sequence[int | None] = (),
+    label_file: str = "",
 ) -> Manifest:
+    """Images of a plan; ``label_file`` is where the labels come from."""
     known = [*labels, *[None] * count]
     images = tuple(ImageRef(rank, PATHS[rank], sizes + rank, known[rank]) for rank in range(count))
-    return Manifest(Path("/data"), images, sha256, len(PATHS))
+    file = LabelFile(Path(label_file), "b" * 64, {}, {}, (), None) if label_file else None
+    return Manifest(Path("/data"), images, sha256, len(PATHS), label_file=file)
 
 
 @contextmanager

@@ -90,10 +90,12 @@ def test_labels_of_a_request_that_is_withdrawn_go_with_it(path: Path) -> None:
 
 def test_a_file_with_other_labels_is_refused_and_one_with_more_is_not(path: Path) -> None:
     writer = RunWriter(path)
-    writer.begin("small", plan(labels="/a.csv"), manifest(labels=[5, 6]))
-    writer.begin("small", plan(labels="/b.csv"), manifest(labels=[5, None, 7]))
+    writer.begin("small", plan(labels="/a.csv"), manifest(labels=[5, 6], label_file="/a.csv"))
+    writer.begin("small", plan(labels="/b.csv"), manifest(labels=[5, None, 7], label_file="/b.csv"))
     with pytest.raises(Mismatch, match=r"is 5 in the run, 6 there, and 1 other$") as raised:
-        writer.begin("small", plan(labels="/c.csv"), manifest(labels=[6, 6, 8, 9]))
+        writer.begin(
+            "small", plan(labels="/c.csv"), manifest(labels=[6, 6, 8, 9], label_file="/c.csv")
+        )
     assert raised.value.message.startswith("/c.csv gives other labels than the run has: ")
     assert "camtui run --name NAME --labels FILE" in raised.value.hint
     writer.close()
