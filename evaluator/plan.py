@@ -397,8 +397,8 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             panel="Images", extendable=True,
         ),
         ProtocolOption(
-            "truth", "Where the objects are: masks, VOC boxes or a COCO file.", Path,
-            "DIR|FILE.json", "Images", extendable=True,
+            "truth", "Where the objects are: masks, boxes, a data set's own, or COCO.", Path,
+            "DIR|FILE", "Images", extendable=True,
         ),
         ProtocolOption(
             "follow_links", "Read images behind links that others may have laid.", bool,
