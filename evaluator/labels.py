@@ -6,6 +6,8 @@ import csv
 import hashlib
 import os
 import re
+import struct
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -459,6 +461,12 @@ class _LabelReader:
 
     def _read(self, text: str) -> None:
         head = next((line for line in text.splitlines() if line.strip()), "")
+        if head.strip().lower().split(",") == ["imageid", "predictionstring"]:
+            self._read_solution(text)
+            return
+        if any(map(_VALIDATION.fullmatch, self._by_stem())) and _is_ground_truth(text):
+            self._read_ground_truth(text)
+            return
         delimiter = next((mark for mark in "\t,;" if mark in head), ",")
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
         columns: tuple[int, int] | None = None
@@ -472,6 +480,57 @@ class _LabelReader:
                 if width:
                     continue
             self._take(cells, columns, width, rows.line_num)
+
+    def _by_stem(self) -> dict[str, list[bytes]]:
+        """Name of an image without its ending → the images of that name."""
+        found: dict[str, list[bytes]] = defaultdict(list)
+        for name, paths in self._by_name.items():
+            found[os.path.splitext(name)[0]] += paths
+        return found
+
+    def _read_solution(self, text: str) -> None:
+        """Kaggle's ``LOC_val_solution.csv``: ``NAME,WNID x y x y WNID x y x y …`` lines."""
+        images = self._by_stem()
+        for line, row in enumerate(csv.reader(StringIO(text, newline="")), 1):
+            if line == 1 or len(row) < 2:
+                continue
+            wnids = dict.fromkeys(word for word in row[1].split() if word in imagenet_wnids())
+            if len(wnids) != 1:
+                self._fault(line, f"{len(wnids)} different ImageNet ids", _EXAMPLE)
+                continue
+            self._note_ids(images[row[0]], next(iter(wnids)), line)
+
+    def _read_ground_truth(self, text: str) -> None:
+        """``ILSVRC2012_validation_ground_truth.txt``: a number for each image, by their numbers.
+
+        Raises:
+            UsageError: what the numbers mean stands in ``meta.mat``, which is not beside it.
+        """
+        order, images = self._order_of_meta(), self._by_stem()
+        for line, number in enumerate(text.split(), 1):
+            self._note_ids(images[f"ILSVRC2012_val_{line:08}"], order[int(number) - 1], line)
+
+    def _note_ids(self, paths: Sequence[bytes], wnid: str, line: int) -> None:
+        for path in paths:
+            self._note(path, os.fsdecode(path), imagenet_wnids()[wnid], line)
+            self._first_id = self._first_id or (line, wnid)
+
+    def _order_of_meta(self) -> list[str]:
+        """ImageNet's ids in the order of ``meta.mat``, beside the file or in ``data/`` there."""
+        hint = "put the devkit's meta.mat beside it; LOC_val_solution.csv needs none"
+        for place in (self._file.parent, self._file.parent / "data"):
+            try:
+                found = _ids_of_meta((place / "meta.mat").read_bytes())
+            except OSError:
+                continue
+            if set(found) == set(imagenet_wnids()):
+                return found
+            raise UsageError(f"{printable(place / 'meta.mat')} is not ImageNet's of 2012", hint)
+        raise UsageError(
+            f"{printable(self._file)} numbers the classes in the order of meta.mat, not by their "
+            "sorted ids",
+            hint,
+        )
 
     def _columns(self, cells: list[str], line: int) -> tuple[tuple[int, int], int]:
         """The columns of image and label, and how many a header names; 0 where there is none."""
@@ -556,6 +615,41 @@ class _LabelReader:
         if not self._forgiving:
             raise UsageError(text, hint)
         self._faults.append(text)
+
+
+_VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
+_MOST_META_BYTES = 2**24
+
+
+def _is_ground_truth(text: str) -> bool:
+    """Whether a file is a column of ImageNet's numbers of classes, from 1 to 1000."""
+    return all(
+        _NUMBER.fullmatch(one) and len(one) < 5 and 0 < int(one) <= len(imagenet_wnids())
+        for one in text.split()
+    )
+
+
+def _ids_of_meta(data: bytes) -> list[str]:
+    """The first thousand ids in a MATLAB file, in its order, which is that of the numbers.
+
+    Its parts are compressed one by one; texts have one or two bytes a character.
+    """
+    parts, place = [data], 128
+    while place + 8 <= len(data):
+        kind, length = struct.unpack_from("<2I", data, place)
+        if kind == _COMPRESSED:
+            unpack = zlib.decompressobj()
+            try:
+                parts.append(unpack.decompress(data[place + 8 :][:length], _MOST_META_BYTES))
+            except zlib.error:
+                break
+        place += 8 + length
+    plain = b"".join(parts).replace(b"\0", b"")
+    found = dict.fromkeys(one.decode() for one in re.findall(rb"(?<![0-9a-z])n\d{8}", plain))
+    return list(found)[: len(imagenet_wnids())]
+
+
+_COMPRESSED = 15
 
 
 def _places_of(names: Sequence[str]) -> list[int]:

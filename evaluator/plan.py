@@ -427,8 +427,8 @@ PROTOCOL: Mapping[str, ProtocolOption] = {
             bool, panel="Images", within="--until decided:drop", extendable=True,
         ),
         ProtocolOption(
-            "truth", "Where the objects are: masks, boxes or COCO.", Path,
-            "DIR|FILE.json", "Images", extendable=True,
+            "truth", "Where the objects are: masks, boxes, a data set's own, or COCO.", Path,
+            "DIR|FILE", "Images", extendable=True,
         ),
         ProtocolOption(
             "follow_links", "Read images behind links that others may have laid.", bool,

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from xml.parsers import expat
+from typing import TYPE_CHECKING
 
 from evaluator.crop import size_of
 from evaluator.errors import ImageUnreadable, TruthUnusable, UsageError
@@ -21,181 +18,18 @@ from evaluator.records import ImageRef, Preprocessing
 from evaluator.sources.base import is_hidden
 from evaluator.text import printable
 from evaluator.truth.coco import MOST_BYTES, CocoFile
-from evaluator.truth.region import MOST_PIXELS, Region, Truth, box, checked_size
+from evaluator.truth.formats import read_mask, read_voc
+from evaluator.truth.layouts import Layout, layout_of
+from evaluator.truth.region import Truth
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from evaluator.truth.region import Mask
-
-_MOST_CLASSES = 1000
-
-
-def read_mask(data: bytes) -> Truth:
-    """The objects of a mask.
-
-    One value besides 0 is the object, whatever the value. Several are classes: ``class index + 1``.
-    Of colours, every pixel that is not black belongs to the object.
-
-    Raises:
-        TruthUnusable: no PNG, a damaged one, one of too many pixels, or one without an object.
-
-    >>> from PIL import Image
-    >>> file = BytesIO()
-    >>> Image.new("L", (4, 3), 8).save(file, "png")
-    >>> [region.name for region in read_mask(file.getvalue()).regions]
-    [7]
-    """
-    import numpy as np
-
-    values = _values(data)
-    found = [int(value) for value in np.unique(values) if value]
-    if len(found) > _MOST_CLASSES:
-        raise TruthUnusable("truth-broken", f"{len(found)} different values in a mask")
-    if not found:
-        raise TruthUnusable("truth-empty", "a mask without an object")
-    height, width = values.shape
-    regions = tuple(Region(value - 1, partial(_equal, values, value)) for value in found)
-    return Truth(width, height, regions)
-
-
-def _equal(values: NDArray[np.int32], value: int) -> NDArray[np.bool_]:
-    equal: NDArray[np.bool_] = values == value
-    return equal
-
-
-def _values(data: bytes) -> NDArray[np.int32]:
-    """Values ``[height, width]``: grey values and palette indices; 1 for colours but black."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=("PNG",)) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise TruthUnusable(
-                        "truth-broken", f"a mask of {image.width} x {image.height} pixels"
-                    )
-                if image.mode in ("1", "L", "P", "I", "I;16"):
-                    return np.array(image, dtype=np.int32)
-                colours = np.asarray(image.convert("RGB"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TruthUnusable("truth-broken", "a mask of too many pixels") from error
-    except UnidentifiedImageError as error:
-        raise TruthUnusable("truth-broken", "a mask that is no PNG") from error
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-    ) as error:  # what Pillow's decoder raises on damaged files
-        raise TruthUnusable("truth-broken", printable(f"a damaged mask: {error}", 160)) from error
-    return np.array(colours.any(axis=2), dtype=np.int32)
-
-
-_MOST_BYTES = 4 * 2**20
-_MOST_OBJECTS = 10_000
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-class _Object(NamedTuple):
-    name: str
-    corners: dict[str, str]
-
-
-def read_voc(data: bytes) -> Truth:
-    """The boxes of a file, clipped to the image; corners count from 1 and belong to the box.
-
-    Raises:
-        TruthUnusable: no XML, a document type (where entities would be declared), no size, no
-            object, a box that is none.
-
-    >>> corners = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
-    >>> box = f"<object><name>dog</name><bndbox>{corners}</bndbox></object>"
-    >>> text = f"<annotation><size><width>4</width><height>3</height></size>{box}</annotation>"
-    >>> [(one.name, int(one.draw().sum())) for one in read_voc(text.encode()).regions]
-    [('dog', 4)]
-    """
-    if len(data) > _MOST_BYTES:
-        raise TruthUnusable(
-            "truth-broken", f"an XML file of {len(data)} bytes, at most {_MOST_BYTES}"
-        )
-    found = _Annotation()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.EntityDeclHandler = _refuse
-    parser.StartElementHandler, parser.EndElementHandler = found.start, found.end
-    parser.CharacterDataHandler = found.text
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError) as error:
-        raise TruthUnusable("truth-broken", printable(f"no XML: {error}", 120)) from error
-    width, height = checked_size(_whole(found.size.get("width")), _whole(found.size.get("height")))
-    if not found.objects:
-        raise TruthUnusable("truth-empty", "an annotation without an object")
-    return Truth(width, height, tuple(_region(one, width, height) for one in found.objects))
-
-
-def _refuse(*_: object) -> None:
-    raise TruthUnusable(
-        "truth-broken", "an XML file with a document type, which no annotation needs"
-    )
-
-
-class _Annotation:
-    """Collector of ``annotation/size`` and every ``annotation/object`` while a file is parsed."""
-
-    def __init__(self) -> None:
-        self.size: dict[str, str] = {}
-        self.objects: list[_Object] = []
-        self._path: list[str] = []
-        self._text = ""
-
-    def start(self, name: str, _: dict[str, str]) -> None:
-        self._path.append(name)
-        self._text = ""
-        if self._path == ["annotation", "object"]:
-            self.objects.append(_Object("", {}))
-        if len(self._path) > 8 or len(self.objects) > _MOST_OBJECTS:
-            raise TruthUnusable("truth-broken", "an XML file that is no annotation")
-
-    def end(self, name: str) -> None:
-        match self._path:
-            case ["annotation", "size", side]:
-                self.size[side] = self._text
-            case ["annotation", "object", "name"]:
-                self.objects[-1] = self.objects[-1]._replace(name=self._text.strip())
-            case ["annotation", "object", "bndbox", corner]:
-                self.objects[-1].corners[corner] = self._text
-        self._path.pop()
-        self._text = ""
-
-    def text(self, data: str) -> None:
-        self._text += data
-
-
-def _region(one: _Object, width: int, height: int) -> Region:
-    corners = [_whole(one.corners.get(corner)) for corner in _CORNERS]
-    left, top, right, bottom = (0 if corner is None else corner for corner in corners)
-    if None in corners:
-        raise TruthUnusable("truth-broken", "a box without four corners")
-    return Region(one.name, partial(box, width, height, left - 1, top - 1, right, bottom))
-
-
-def _whole(text: str | None) -> int | None:
-    """A whole number of at most nine digits; fractions (of some tools) are rounded down."""
-    digits = (text or "").strip().partition(".")[0]
-    return int(digits) if digits.removeprefix("-").isdecimal() and len(digits) < 10 else None
-
 
 _READERS = {b".png": read_mask, b".xml": read_voc}
 """Formats of a folder, in the order in which an image's truth is looked for."""
 
 _MOST_FILE_BYTES = 256 * 2**20
-_HINT = "--truth takes a folder of .png masks or .xml boxes, or one COCO .json"
+_HINT = "--truth takes a folder of .png masks or .xml boxes, a data set's own, or one COCO .json"
 
 
 def planned_truth(plan: RunPlan) -> Truths | None:
@@ -235,9 +69,11 @@ class Truths:
         self._coco: CocoFile | None = None
         self._files: dict[bytes, bytes] = {}
         self._hidden: dict[bytes, bytes] = {}
+        self._layout: Layout | None = None
         self._digest = hashlib.sha256()
         try:
             if path.is_dir():
+                self._layout = layout_of(path)
                 self._find()
             elif path.suffix.lower() == ".csv":
                 self._list(path)
@@ -271,6 +107,9 @@ class Truths:
 
         Hidden and system files are those of hidden images, of runs that have such.
         """
+        if self._layout is not None:
+            self._files = self._layout.files
+            return
         base = os.fsencode(self._path)
         for path, hidden in sorted(_walk(base)):
             stem, suffix = os.path.splitext(path)
@@ -287,7 +126,7 @@ class Truths:
         """
         if self._coco is not None:
             return self._digest.hexdigest()
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self._layout.name.encode() if self._layout else b"")
         files = {*self._files.values(), *(self._hidden.values() if hidden else ())}
         for path in sorted(files):
             try:
@@ -372,6 +211,9 @@ class Truths:
             content = _read(os.path.join(os.fsencode(self._path), file), _MOST_FILE_BYTES)
         except OSError as error:
             raise TruthUnusable("truth-broken", printable(error.strerror or error)) from error
+        if self._layout is not None:
+            size = partial(size_of, self._data, image.path, image.size)
+            return self._layout.read(content, os.path.splitext(image.path)[0], size)
         return _READERS[os.path.splitext(file)[1].lower()](content)
 
     def _file_of(self, image: ImageRef) -> bytes | None:

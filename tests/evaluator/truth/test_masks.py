@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from evaluator.errors import TruthUnusable
-from evaluator.truth.folder import read_mask
+from evaluator.truth.formats import read_mask
 
 SQUARE = np.zeros((6, 8), dtype=np.uint8)
 SQUARE[2:4, 3:6] = 1

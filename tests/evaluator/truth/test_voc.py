@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluator.errors import TruthUnusable
-from evaluator.truth.folder import read_voc
+from evaluator.truth.formats import read_voc
 
 
 def boxed(
