@@ -97,7 +97,7 @@ def test_keys_reach_the_screens_and_q_leaves(pane: Callable[..., Pane], seeded: 
     terminal.keys("Escape")
     terminal.until(lambda text: "Worst images" in text)
     terminal.keys("1", "?")
-    terminal.until(lambda text: "on this screen" in text)
+    terminal.until(lambda text: "metric: the next metric" in text)
     terminal.keys("Escape")
     terminal.until(lambda text: "⏎ open" in text)
     terminal.keys("q")
