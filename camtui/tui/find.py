@@ -50,6 +50,9 @@ class Found(NamedTuple):
     names: str = ""
 
 
+_SCREENS = ("grid", "cell", "runs", "log")
+
+
 def _commands() -> list[tuple[str, str, str]]:
     return [
         ("table", "the averages: method × backbone", "open_screen('grid')"),
@@ -69,6 +72,7 @@ def _commands() -> list[tuple[str, str, str]]:
         ("theme", "dark, light, and Textual's own", "theme"),
         ("help", "every key", "help"),
         ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
+        *((name, "screen", f"open_screen('{name}')") for name in _SCREENS),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from camtui.cli.run_start import fetch_weights, missing_weights
+from camtui.launch import Left
 from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
 from evaluator.execution.request import stored_run
@@ -78,3 +79,11 @@ def test_what_cannot_be_fetched_is_said_in_the_words_of_whoever_tried(run: Path)
     fetch_weights([])
     with pytest.raises(BackboneUnavailable, match="not on this machine and cannot be fetched"):
         fetch_weights(["resnet18"])
+
+
+def test_a_fetching_that_nobody_waits_for_any_longer_ends() -> None:
+    def look(_seconds: float) -> None:
+        raise Left
+
+    with pytest.raises(Left):
+        fetch_weights(["resnet18"], look)

@@ -84,7 +84,7 @@ async def test_export_writes_a_file_and_over_one_only_when_told_to(
         await tester.ask("e")
         await tester.press("down")
         await tester.ask("enter", "AskForPath")
-        assert "⏎ write" in tester.text()
+        assert "Enter write" in tester.text()
         await tester.press("enter")
         if answer:
             await tester.until(lambda: "is there already" in tester.text())

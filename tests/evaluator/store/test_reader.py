@@ -381,6 +381,39 @@ def test_pages_of_a_ranking_are_the_whole_ranking(
             )
 
 
+@pytest.mark.parametrize("metric", ["adcc", "complexity", "deletion"])
+def test_pages_of_some_images_are_their_part_of_the_ranking(whole: Path, metric: str) -> None:
+    with RunReader(whole) as reader:
+        everything = reader.ranking.page(2, metric, ascending=True, limit=10_000)
+        some = [place.image for place in everything][::3]
+        found: list[RankedImage] = []
+        for _ in range(10):
+            after = found[-1] if found else None
+            found += reader.ranking.page(
+                2, metric, ascending=True, limit=5, after=after, among=some
+            )
+        assert found == everything[::3]
+
+
+def test_images_are_found_by_path_label_and_prediction(whole: Path) -> None:
+    with RunReader(whole) as reader:
+        images = reader.images.between(0, 10_000)
+        rows = {row.image: row for row, _, _ in reader.rows.of_cell(2)}
+        one = images[3]
+        name = one.path.decode().rpartition("/")[2].upper()
+        assert reader.images.matching(2, name, ()) == [one.id]
+        assert reader.images.matching(2, "", ()) == [image.id for image in images]
+        for chosen in (one.label, rows[5].predicted):
+            assert chosen is not None
+            expected = [
+                image.id
+                for image in images
+                if image.label == chosen
+                or (image.id in rows and rows[image.id].predicted == chosen)
+            ]
+            assert reader.images.matching(2, "no such path", (chosen,)) == expected != []
+
+
 @pytest.mark.parametrize(
     "lie",
     [
