@@ -217,6 +217,44 @@ def explanation(image: Pixels, values: Map, loaded: LoadedBackbone | None) -> Pi
     return picture
 
 
+def along_curve(
+    image: Pixels,
+    values: Map,
+    share: float,
+    *,
+    removed: bool,
+    empty: str,
+    loaded: LoadedBackbone | None,
+) -> Pixels:
+    """Return the image where a share of its pixels, the most salient first, is removed or shown.
+
+    Ties are broken by the pixel's place, row by row, as for the metrics.
+
+    Args:
+        values: ``U``, ``[side, side]``.
+        removed: whether they are taken from the image, else they alone are shown.
+        empty: what the other pixels are: ``zero`` is the network's mean colour, ``black``, or a
+            blurred image.
+    """
+    order = np.argsort(-values, axis=None, kind="stable")
+    chosen = np.zeros(values.shape, dtype=bool)
+    chosen.flat[order[: int(share * values.size)]] = True
+    away = chosen if removed else ~chosen
+    picture: Pixels = np.where(away[:, :, None], _emptied(image, empty, loaded), image)
+    return picture
+
+
+def _emptied(image: Pixels, empty: str, loaded: LoadedBackbone | None) -> Pixels:
+    if empty.startswith("blur"):
+        from PIL import Image, ImageFilter
+
+        return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(5)))
+    if empty == "black":
+        return np.zeros_like(image)
+    nothing = np.zeros(image.shape[:2], dtype=np.float32)
+    return explanation(image, nothing, loaded)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Panels:
     """One image as a network sees it, with the map of a method; what is missing is ``None``.

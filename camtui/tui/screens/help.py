@@ -64,6 +64,7 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ("saliency map", "0 and 1 have the same colours in every picture"),
         ("explanation map", "the image weighted by the map, as the network saw it again"),
         ("α", "how opaque the overlay is where the map is 1; where it is 0 the image stays"),
+        ("pixels removed", "played: the most salient go first; shown: they come first"),
         ("▶", "with all methods: the cursor, at first on the one that was opened"),
         ("*", "with all methods: the best value on this image; controls are not ranked"),
         ("= cam, xgradcam", "with all methods: these have the same map by construction"),

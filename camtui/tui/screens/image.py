@@ -9,12 +9,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-import numpy as np
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Center
+from textual.containers import Center, Horizontal
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from camtui.feed import Snapshot
@@ -28,7 +28,7 @@ from camtui.pictures import (
     object_in,
     seen_by,
 )
-from camtui.tui import text
+from camtui.tui.curves import Play, curve_lines, playable, why_not_played
 from camtui.tui.image_data import (
     ALPHAS,
     OFFERED,
@@ -61,7 +61,7 @@ from camtui.tui.widgets.gallery import (
 )
 from camtui.tui.widgets.keybar import KeyBar
 from evaluator.catalog import ROW_METRICS, known_metrics
-from evaluator.records import Cell, Measurement, Preprocessing
+from evaluator.records import Cell, Preprocessing
 from evaluator.store.reader import RankedImage
 from evaluator.text import printable
 
@@ -129,52 +129,15 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
     return lines
 
 
-def curve_lines(record: ImageRecord, width: int, height: int = 7) -> list[list[Field]]:
-    """Draw deletion, insertion and their like side by side.
-
-    Confidence is upwards, the share of pixels to the right.
-
-    Args:
-        height: rows, title and axis included.
-    """
-    side = max(16, width // max(2, len(record.curves)) - 2)
-    blocks = [
-        _curve_block(name, record.curves[name], side, max(5, height), f"series{place}")
-        for place, name in enumerate(sorted(record.curves))
-    ]
-    return [
-        [part for block in blocks for part in (*block[row], Field("  "))]
-        for row in range(max(5, height))
-    ]
-
-
-def _curve_block(
-    name: str, measured: Measurement, width: int, height: int, role: str
-) -> list[list[Field]]:
-    """Draw one curve with its title, the ends of both axes, and their names."""
-    metric = known_metrics()[name]
-    points = np.frombuffer(measured.curve, dtype="<f2").astype(float).tolist()
-    top = max([0.05, *points])
-    rows = height - 2
-    plot = text.BraillePlot(width - 6, rows, 0.0, top)
-    plot.line(points)
-    title = f" {metric.title} {metric.arrow} {percent(measured.value)}: confidence in the class"
-    labels = {0: f"{top:.2f}", rows - 1: "0"}
-    lines = [[Field(f"{title:<{width}.{width}}", "dim")]]
-    lines += [
-        [Field(f"{labels.get(row, ''):>5} ", "dim"), Field(line, role)]
-        for row, line in enumerate(plot.lines())
-    ]
-    axis = f"{f'100 % of pixels {metric.curve_pixels}':>{width - 7}}"
-    return [*lines, [Field(f"{'':>6}0{axis[-(width - 7) :]}", "dim")]]
-
-
 IMAGES_CACHED = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
 
 
 STEPPED = 1000
 """Images that two at once can go through, in the order of the first."""
+
+FRAME = 0.15
+"""Seconds between two pictures of a curve that is played."""
 
 _AROUND = 4
 """Rows above and below pictures, curves and facts: title, where we are, keys."""
@@ -189,8 +152,10 @@ class ImageScreen(RunScreen):
     TEXT = "path"
 
     BINDINGS = [
-        Binding("left_square_bracket,left,h,k,up", "step(-1)", "prev/next", key_display="["),
-        Binding("right_square_bracket,right,l,j,down", "step(1)", "prev/next", key_display="]"),
+        Binding("left_square_bracket", "step(-1)", "prev/next"),
+        Binding("right_square_bracket", "step(1)", "prev/next"),
+        Binding("left,h,k,up", "arrow(-1)", "prev/next", key_display="["),
+        Binding("right,l,j,down", "arrow(1)", "prev/next", key_display="]"),
         Binding("o", "view", "view", tooltip="input and overlay, maps, all four, overlay alone"),
         Binding(
             "A,M",
@@ -198,6 +163,12 @@ class ImageScreen(RunScreen):
             "all methods",
             key_display="A",
             tooltip="every method on this image, one colour scale",
+        ),
+        Binding(
+            "space",
+            "play",
+            "play",
+            tooltip="deletion or insertion step by step; arrows step, d the other curve",
         ),
         Binding("vertical_line", "two", "two at once", key_display="|", tooltip="beside it"),
         Binding("d", "curves", "curves", tooltip="deletion and insertion"),
@@ -236,6 +207,8 @@ class ImageScreen(RunScreen):
         self.image_data: ImageData | None = None
         self.options = DisplayOptions()
         self.curves = False
+        self.play: Play | None = None
+        self._timer: Timer | None = None
         self._tiles: list[MethodTile] = []
         self._on_tile = ""
         self._inputs: dict[tuple[int, Preprocessing], InputImage] = {}
@@ -244,7 +217,9 @@ class ImageScreen(RunScreen):
     def body(self) -> ComposeResult:
         """Compose the place in the order, the pictures, the curves, the values."""
         yield TextLines(id="where")
-        yield Gallery(self._settings, id="gallery")
+        with Horizontal(id="beside"):
+            yield Gallery(self._settings, id="gallery")
+            yield TextLines(id="play")
         yield Tiles(self._settings, id="tiles")
         yield TextLines(id="curves")
         yield TextLines(id="facts")
@@ -260,6 +235,7 @@ class ImageScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def _open(self, image: int | None) -> None:
+        self._end_play()
         self.fetch(partial(self._load, image), "image")
 
     async def _load(self, image: int | None) -> None:
@@ -365,9 +341,13 @@ class ImageScreen(RunScreen):
         if image_data is None or not self.is_mounted:
             return
         tiles = self.options.all_methods and self._settings.images != "off"
-        self.query_one("#gallery", Gallery).display = not tiles
+        self.query_one("#beside").display = not tiles
+        self.query_one("#play").display = self.play is not None
+        self.set_class(self.play is not None, "playing")
         self.query_one("#tiles", Tiles).display = tiles
-        if tiles:
+        if self.play is not None:
+            self._draw_play(self.play)
+        elif tiles:
             self._draw_tiles(image_data)
         else:
             self._draw_one(image_data)
@@ -390,6 +370,17 @@ class ImageScreen(RunScreen):
         panel.display = bool(image_data.record.curves) and wanted
         rows = max(CURVE_ROWS, min(16, spare))
         panel.show(curve_lines(image_data.record, width, rows) if panel.display else [])
+
+    def _draw_play(self, play: Play) -> None:
+        """Draw the image at a point of the curve, and beside it the curve up to there."""
+        gallery, beside = self.query_one("#gallery", Gallery), self.query_one("#beside")
+        width, height = beside.size
+        side = max(2, min(2 * (height - 1), width // 2 // 2 * 2))
+        gallery.styles.width = side + 2
+        gallery.show([play.picture()])
+        self.put("play", play.lines(width - side - 4, min(height, 1 + side // 2)))
+        self.query_one("#curves", TextLines).display = False
+        self.put("facts", [play.fact_line()])
 
     def _pictures(self, image_data: ImageData) -> tuple[list[GalleryItem], int]:
         """Draw the pictures; the map, over the image where that is shown, is the largest."""
@@ -447,12 +438,59 @@ class ImageScreen(RunScreen):
         """Offer curves and the object's edge only where the run has them."""
         if action == "curves":
             return bool(self.image_data and self.image_data.record.curves)
+        if action == "play":
+            return not self.options.all_methods
         if action == "truth":
             return self._plan is not None and self._plan.truth is not None
         return True
 
+    def action_arrow(self, step: int) -> None:
+        """Go a step along the curve that is played, else to another image."""
+        if self.play is None:
+            self.action_step(step)
+        else:
+            self.play.running = False
+            self.play.move(step)
+            self._draw()
+
+    def action_play(self) -> None:
+        """Play the curve of this image, hold it, or let it go on."""
+        if self.image_data is None or self._plan is None:
+            return
+        if self.play is None:
+            problem = why_not_played(self.image_data, self.snapshot.info.name)
+            if self._settings.images == "off":
+                problem = "start without --images off to see pictures"
+            if problem:
+                self.notify(problem, severity="warning")
+                return
+            metric = playable(self.image_data.record)[0]
+            self.play = Play(self.image_data, self._plan, metric)
+            pause = self._settings.interval if self._settings.low_bandwidth else FRAME
+            self._timer = self.set_interval(pause, self._next_frame)
+            self.call_after_refresh(self._draw)  # in the room that the facts leave
+        elif self.play.place == self.play.steps:
+            self.play.place, self.play.running = 0, True
+        else:
+            self.play.running = not self.play.running
+        self._draw()
+
+    def _next_frame(self) -> None:
+        if self.play is not None and self.play.running:
+            self.play.go_on()
+            self._draw()
+
+    def _end_play(self) -> None:
+        if self.play is None:
+            return
+        self.play = None
+        self.query_one("#gallery", Gallery).styles.width = "1fr"
+        if self._timer is not None:
+            self._timer.stop()
+
     def action_step(self, step: int) -> None:
         """Show the next image of the list, or the one before."""
+        self._end_play()
         if self.image_data is not None:
             self.fetch(partial(self._step, self.image_data.record, step), "image")
 
@@ -475,18 +513,23 @@ class ImageScreen(RunScreen):
 
     def action_view(self) -> None:
         """Show other pictures of the same image."""
+        self._end_play()
         self._redraw(all_methods=False, view=after(self.options.view, tuple(VIEWS)))
 
     def action_all(self) -> None:
         """Show all methods beside each other, or this one again."""
+        self._end_play()
         cell = self._cell()
         self._on_tile = cell.method if cell else ""
         self.options = replace(self.options, all_methods=not self.options.all_methods)
         self._open(self.image_id)
 
     def action_up(self) -> None:
-        """Leave all methods for the one that was opened; then this screen."""
-        if self.options.all_methods:
+        """Leave what is played, all methods for the one that was opened, then this screen."""
+        if self.play is not None:
+            self._end_play()
+            self._draw()
+        elif self.options.all_methods:
             self.action_all()
         else:
             super().action_up()
@@ -532,8 +575,13 @@ class ImageScreen(RunScreen):
         )
 
     def action_curves(self) -> None:
-        """Show or hide the curves."""
-        self.curves = not self.curves
+        """Show or hide the curves; play the other one while one is played."""
+        if self.play is None:
+            self.curves = not self.curves
+        else:
+            others = playable(self.play.image_data.record)
+            metric = after(self.play.metric, others)
+            self.play = Play(self.play.image_data, self.play.plan, metric)
         self._draw()
 
     def action_colours(self) -> None:
