@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from camtui.code_resolver import Resolver, remember
+from camtui.code_resolver import Resolver, allowed_of, remember
 from camtui.planning import PlanOptions, resolve_plan
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, UsageError
 from evaluator.plan import RunPlan, cell_identity, extended
 from evaluator.records import LoadedBackbone
+from evaluator.user_code_facts import Code
 from tests.evaluator.test_user_code_checks import METHOD
 
 LOADED = LoadedBackbone("resnet18", "w", "0" * 64, "l", 8, 2, 2, True, ())
@@ -109,3 +110,28 @@ def test_unknown_names_are_left_to_the_catalog(here: Path) -> None:
     ]
     with pytest.raises(UsageError, match="unknown method 'gradcan'"):
         plan("gradcan")
+
+
+def test_maps_that_were_typed_are_a_method_and_others_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "theirs").mkdir()
+    np.save(tmp_path / "theirs" / "a.npy", np.eye(3))
+    spec = f"maps:{tmp_path}/theirs"
+    with pytest.raises(CodeNotAllowed, match="needs maps that you have not named"):
+        Resolver().names("method", [spec])
+    resolver = Resolver(typed=frozenset([spec]))
+    (key,) = resolver.names("method", [spec])
+    assert key.startswith("maps:theirs-")
+    code = Code.from_dict(resolver.code()[0])
+    with pytest.raises(CodeNotAllowed, match="maps"):
+        allowed_of([code], "camtui resume RUN", allow=False)
+    assert allowed_of([code], "", allow=False, named=resolver.named) == {spec: code.sha256}
+    assert Resolver(stored=(code,)).names("method", [key]) == [key]
+    np.save(tmp_path / "theirs" / "b.npy", np.eye(3))
+    with pytest.raises(Mismatch, match="has changed"):
+        allowed_of([code], "", allow=True)

@@ -136,9 +136,9 @@ def step_lines(start: Start, now: float, width: int) -> list[list[Field]]:
         lines.append([Field(f"{'':13}  {printable(', '.join(plan.methods))}", "dim")])
         lines.append([])
     lines.append([Field("  q leaves, and the run begins all the same; x gives it up", "dim")])
-    for line in start.lines:
-        role = "warn" if line.startswith("warning") else "dim"
-        lines.append([Field(f"  {printable(line)}", role)])
+    for text in start.lines:
+        role = "warn" if text.startswith("warning") else "dim"
+        lines.append([Field(f"  {printable(text)}", role)])
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,124 +13,135 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from evaluator.backbones import BackboneSpec
-from evaluator.catalog import method
-from evaluator.measuring.pipeline import Pipeline
+from evaluator.catalog import method, register, scoped_registry
+from evaluator.images import planned_images
+from evaluator.interfaces import SessionSettings
+from evaluator.measuring.session import EvaluationSession
 from evaluator.measuring.views import BatchView
-from evaluator.networks.backbone_loading import load_backbone
-from evaluator.networks.network import Network
-from evaluator.records import Row
+from evaluator.plan import RunPlan, validated_plan
+from evaluator.records import Row, Unit
+from evaluator.references import as_reference
 from evaluator.store.reader import RunReader
+from evaluator.store.writer import RunWriter
+from evaluator.user_code import sources_of
+from evaluator.user_code_checks import described_maps
+from evaluator.user_code_facts import Code
 from tests.camtui.cli.support import typed
-from tests.evaluator.execution.support import camtui
 
 BACKBONE, COUNT = "synthetic_cnn", 4
 NAMES = ("y", "o", "average_drop", "average_increase", "coherency", "complexity", "adcc")
+Rows = dict[tuple[str, str], Row]
 
 
 @pytest.fixture
-def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a real run ``photos``: Grad-CAM and saliency on four images."""
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CAMTUI_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("CAMTUI_DRIVER", raising=False)
     random = np.random.default_rng(0)
     for number in range(COUNT):
         folder = tmp_path / "photos" / f"n{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (12, 12, 3), np.uint8)
         Image.fromarray(pixels).resize((96, 96)).save(folder / f"{number}.png")
-    run(tmp_path, "gradcam,saliency")
-    return tmp_path
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    return tmp_path / "photos"
 
 
-def run(home: Path, methods: str, *more: str) -> str:
-    data = ("--data", str(home / "photos"), "--name", "photos", "--quiet")
-    done = camtui("run", *data, "-b", BACKBONE, "-m", methods, *more)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def plan_of(data: Path, methods: Sequence[str], codes: Sequence[Code] = ()) -> RunPlan:
+    values = {"data": str(data), "backbones": [BACKBONE], "methods": [*methods]}
+    return validated_plan(values | {"code": [vars(code) for code in codes]})
 
 
-def rows(home: Path, beginning: str) -> dict[str, Row]:
-    with RunReader(home / "home" / "runs" / "photos.db") as reader:
-        (cell,) = (one for one in reader.cells() if one.method.startswith(beginning))
-        return {image.path.decode(): row for row, image, _ in reader.rows.of_cell(cell.id)}
+def measured(home: Path, name: str, plan: RunPlan) -> Rows:
+    """A run's file with the rows of a real session, without a driver: (method, path) → row."""
+    images = planned_images(plan)
+    allowed = {code.reference: code.sha256 for code in plan.code}
+    session = EvaluationSession(SessionSettings(plan, plan.data, allowed=allowed))
+    file = home / "runs" / f"{name}.db"
+    writer = RunWriter(file)
+    writer.begin(name, plan, images)
+    writer.cells.set_backbone(0, session.load(0))
+    with RunReader(file) as reader:
+        cells = {cell.id: cell.method for cell in reader.cells()}
+    writer.rows.commit(
+        session.evaluate(Unit(0, 0, 0, (*cells,), (*cells.values(),), images.images))
+    )
+    writer.set_state("complete")
+    writer.close()
+    session.close()
+    with RunReader(file) as reader:
+        return {
+            (method, image.path.decode()): row
+            for cell, method in cells.items()
+            for row, image, _ in reader.rows.of_cell(cell)
+        }
 
 
 def _part(images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
     return images[start:stop]
 
 
-def second_maps(folder: Path, ours: dict[str, Row], target: Path) -> None:
+def second_maps(plan: RunPlan, folder: Path, ours: Rows, target: Path) -> None:
     """Grad-CAM of the written explanation images, as a program of somebody else's would make it."""
-    network = Network(
-        load_backbone(BackboneSpec(BACKBONE), 224, device=torch.device("cpu")),
-        device=torch.device("cpu"),
-        precision="fp32",
-    )
+    session = EvaluationSession(SessionSettings(plan, plan.data))
+    session.load(0)
+    assert session._loaded is not None
+    network, pipeline = session._loaded.network, session._loaded.pipeline
     found = {}
-    for path, row in ours.items():
+    for (spec, path), row in ours.items():
         images = torch.from_numpy(np.load(folder / f"{path}.npy"))[None]
+        assert images.shape[1:] == network.input_shape
         seen = network.observe(1, partial(_part, images))
-        view = BatchView(network, partial(_part, images), seen, torch.tensor([row.target]), [b"a"])
-        saliency, _ = Pipeline(network).saliency(method("gradcam"), view)
-        found[path] = saliency.values[0].numpy()
+        target_class = torch.tensor([row.target])
+        view = BatchView(network, partial(_part, images), seen, target_class, [b"0\0a"])
+        if spec == "gradcam":
+            saliency, _ = pipeline.saliency(method("gradcam"), view)
+            found[path] = saliency.values[0].numpy()
+    session.close()
     np.savez(target, allow_pickle=False, **found)
 
 
+def maps_code(text: str) -> Code:
+    return described_maps(Code("method", text, text, sources_of(as_reference(text)).sha256))
+
+
 @pytest.mark.long
-def test_our_grad_cam_goes_out_and_comes_back_with_its_adcc(ran: Path) -> None:
-    maps, folder, second = ran / "mine.npz", ran / "masked", ran / "second.npz"
+def test_our_grad_cam_goes_out_and_comes_back_with_its_adcc(data: Path, tmp_path: Path) -> None:
+    plan = plan_of(data, ["gradcam", "saliency"])
+    ours = measured(tmp_path / "home", "photos", plan)
+    maps, folder, second = (tmp_path / name for name in ("mine.npz", "masked", "second.npz"))
     several = typed("export", "photos", "--maps", "-o", str(maps))
     assert several.exit_code == 2
     assert "there are 2" in several.stderr
-    chosen = ("--filter", f"{BACKBONE}/gradcam")
-    assert typed("export", "photos", "--maps", *chosen, "-o", str(maps)).exit_code == 0
-    assert typed("export", "photos", "--maps", *chosen, "-o", str(maps)).exit_code == 2
-    assert typed("masked", "photos", f"{BACKBONE}/gradcam", "-o", str(folder)).exit_code == 0
-    again = typed("masked", "photos", f"{BACKBONE}/gradcam", "-o", str(folder))
-    assert (again.exit_code, "exists" in again.stderr) == (2, True)
-    ours = rows(ran, "gradcam")
-    second_maps(folder, ours, second)
-    said = run(ran, f"maps:{maps},maps:{maps}:second={second}")
-    assert "coherency and ADCC of none of 4 images: no maps of explanation" in said
-    with RunReader(ran / "home" / "runs" / "photos.db") as reader:
-        keys = [c.method for c in reader.cells() if c.method.startswith("maps:")]
-    found = [rows(ran, key) for key in keys]
-    alone, both = sorted(found, key=lambda each: next(iter(each.values())).coherency is not None)
-    for path, row in ours.items():
-        for name in NAMES:
-            expected = pytest.approx(getattr(row, name), abs=1e-3)
-            assert getattr(both[path], name) == expected, name
-            missing = name in ("coherency", "adcc")
-            assert getattr(alone[path], name) == (None if missing else expected), name
-    shown = typed("table", "photos", "--sort", "adcc")
-    assert shown.exit_code == 0
-    assert camtui("resume", "photos").returncode == 0, "what is named is allowed"
-    worst = typed("worst", "photos", "--cell", next(k for k in keys if rows(ran, k) == alone))
+    export = ("export", "photos", "--maps", "--filter", f"{BACKBONE}/gradcam", "-o")
+    assert "numpy" in typed(*export, "-").stderr
+    assert typed(*export, str(maps)).exit_code == 0
+    assert typed(*export, str(maps)).exit_code == 2, "nothing is written over"
+    out = ("masked", "photos", f"{BACKBONE}/gradcam", "-o", str(folder))
+    written = typed(*out, "--data", str(data))
+    assert (written.exit_code, "wrote 4 images" in written.stderr) == (0, True), written.stderr
+    assert "exists" in typed(*out).stderr
+    second_maps(plan, folder, ours, second)
+
+    codes = [maps_code(f"maps:{maps}"), maps_code(f"maps:{maps}:second={second}")]
+    with scoped_registry():
+        for code in codes:
+            register(code)
+        keys = [code.key for code in codes]
+        theirs = measured(tmp_path / "home", "maps", plan_of(data, keys, codes))
+    alone, both = keys
+    for (spec, path), row in ours.items():
+        if spec == "gradcam":
+            for name in NAMES:
+                expected = pytest.approx(getattr(row, name), abs=1e-3)
+                assert getattr(theirs[both, path], name) == expected, name
+                missing = name in ("coherency", "adcc")
+                assert getattr(theirs[alone, path], name) == (None if missing else expected), name
+    shown = typed("table", "maps").stdout
+    assert f"{alone}: coherency and ADCC of none of 4 images: no maps of explanation" in shown
+    worst = typed("worst", "maps", "--cell", f"{BACKBONE}/{alone}")
     assert "no maps of explanation" in worst.stderr
-    verified = typed("verify", "photos", "--recompute", "20")
-    assert verified.exit_code == 0, verified.stdout + verified.stderr
-
-
-@pytest.mark.long
-def test_a_run_does_not_go_on_with_other_maps_nor_with_those_nobody_named(
-    ran: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = ran / "theirs"
-    (folder / "n0").mkdir(parents=True)
-    np.save(folder / "n0" / "0.npy", np.eye(5))
-    said = run(ran, f"maps:{folder}", "--max-failures", "4")
-    assert f"maps:{folder.name}-" in said
-    assert "failed" in said
-    np.save(folder / "n0" / "2.npy", np.eye(5))
-    changed = camtui("resume", "photos")
-    assert changed.returncode == 4
-    assert "maps:" in changed.stderr
-    (folder / "n0" / "2.npy").unlink()
-    monkeypatch.setenv("CAMTUI_HOME", str(ran / "other"))
-    (ran / "other" / "runs").mkdir(parents=True)
-    database = ran / "other" / "runs" / "photos.db"
-    database.write_bytes((ran / "home" / "runs" / "photos.db").read_bytes())
-    refused = camtui("resume", "photos")
-    assert refused.returncode == 2
-    assert "this needs maps that you have not named here" in refused.stderr
+    summary = typed("export", "maps", "-f", "csv", "--per-image").stdout
+    assert alone in summary
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fonts
+        assert typed("report", "maps", "-o", str(tmp_path / "r.html")).exit_code == 0
