@@ -8,7 +8,7 @@ Mutation testing of metrics, store and scheduler with cosmic-ray.
     python benchmarks/mutants.py evaluator/metrics
 
 Every mutant lives in a copy of the working tree and meets the tests of its own module only. Prints
-a line a module and each of its survivors as a diff; ``docs/development/mutants.md`` says what
+a line a module and each of its survivors as a diff; ``benchmarks/mutants.md`` says what
 became of them.
 """
 

@@ -53,7 +53,6 @@ EARLIER_PAGES = frozenset(
         "stopping",
         "truth",
         "development/house",
-        "development/mutants",
     ]
 )
 ALL_WORDS = 33_500
