@@ -222,7 +222,14 @@ def _soaked(soak: Soak, minutes: float) -> int:
         for name in (NAME, "quiet")
     ]
     rows = [sorted(text.splitlines()) for text in exports]
-    same = sum(one == other for one, other in zip(*rows, strict=False))
+    pairs = list(zip(*rows, strict=False))
+    same = sum(one == other for one, other in pairs)
+    for one, other in [pair for pair in pairs if pair[0] != pair[1]][:20]:
+        before, after = json.loads(one), json.loads(other)
+        what = {
+            key: (before[key], after.get(key)) for key in before if before[key] != after.get(key)
+        }
+        print(before["path"], before["backbone"], before["method"], what)
     doctor = soak.camtui("doctor", NAME)
     print(f"rows: {len(rows[0])} and {len(rows[1])}, {same} of them the same bytes")
     print(doctor.stdout.decode(), doctor.stderr.decode())
