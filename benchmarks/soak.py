@@ -229,7 +229,7 @@ def _soaked(soak: Soak, minutes: float) -> int:
         what = {
             key: (before[key], after.get(key)) for key in before if before[key] != after.get(key)
         }
-        print(before["path"], before["backbone"], before["method"], what)
+        print(before["image"], before["backbone"], before["method"], what)
     doctor = soak.camtui("doctor", NAME)
     print(f"rows: {len(rows[0])} and {len(rows[1])}, {same} of them the same bytes")
     print(doctor.stdout.decode(), doctor.stderr.decode())
