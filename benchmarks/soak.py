@@ -2,11 +2,11 @@
 
     python benchmarks/soak.py --data ../shared/imagenet-sample --minutes 30
 
-The run grows from 25 images to all of them. Meanwhile, drawn by a seed: workers are killed and
+The run grows from 25 images to all of them, by 25. Meanwhile, drawn by a seed: workers are killed and
 stopped, the driver is killed and resumed, the run is stopped and resumed, the data folder is away
 for a while, the disk is full for a while (the run's folder is a small file system in memory, which
 takes root; left out otherwise), tables and exports are made, one export is not read, a dashboard
-watches. Then the same is computed undisturbed, and both are compared: every row, byte for byte, the
+watches. Then the same run is computed undisturbed, and both are compared: every row, byte for byte, the
 running sums, and ``camtui doctor``. Exits with 1 where they differ.
 """
 
@@ -29,6 +29,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 NAME = "soak"
+STEP, BATCH = 25, 5
+"""Images by which both runs grow, and of a batch: confidences depend on the images beside an image
+by a millionth, so that the same bytes take the same batches.
+"""
 METHODS = "gradcam,xgradcam,gradcampp,layercam,eigencam,reciprocam"
 
 
@@ -43,13 +47,14 @@ class Soak:
         self.home.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "soak", str(self.home)]
         self.small_disk = os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
-        self.asked = 25
+        self.asked = STEP
         self.done: Counter[str] = Counter()
 
     def words(self, name: str) -> list[str]:
         """The command that begins the run, or makes it grow."""
         how = ["--data", str(self.data), "-b", self.network, "-m", METHODS, "--metric", "deletion"]
-        return ["run", *how, "-n", str(self.asked), "--name", name, "--curve-steps", "8"]
+        how += ["--curve-steps", "8", "--batch-size", str(BATCH)]
+        return ["run", *how, "-n", str(self.asked), "--name", name]
 
     def camtui(self, *words: str, check: bool = False) -> subprocess.CompletedProcess[bytes]:
         """A command in the home of the run."""
@@ -72,7 +77,7 @@ class Soak:
         """Resume, or grow where all of it is there."""
         state = self.state()
         if state == "complete":
-            self.asked = min(self.images, self.asked + 25)
+            self.asked = min(self.images, self.asked + STEP)
             self.camtui(*self.words(NAME), "--detach", check=True)
         elif state in ("stopped", "failed", "crashed"):
             self.camtui("resume", NAME, "--detach")
@@ -216,7 +221,8 @@ def _soaked(soak: Soak, minutes: float) -> int:
         time.sleep(2)
     soak.camtui(*soak.words(NAME), "-q", "--no-watch")
     soak.camtui("retry", NAME, "-q", "--no-watch")  # what failed while its folder was away
-    soak.camtui(*soak.words("quiet"), "-q", "--no-watch", check=True)
+    for soak.asked in range(STEP, soak.images + 1, STEP):
+        soak.camtui(*soak.words("quiet"), "-q", "--no-watch", check=True)
     exports = [
         soak.camtui("export", name, "--per-image", "-f", "jsonl", check=True).stdout
         for name in (NAME, "quiet")
