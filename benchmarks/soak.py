@@ -2,12 +2,12 @@
 
     python benchmarks/soak.py --data ../shared/imagenet-sample --minutes 30
 
-The run grows from 25 images to all of them, by 25. Meanwhile, drawn by a seed: workers are killed and
-stopped, the driver is killed and resumed, the run is stopped and resumed, the data folder is away
-for a while, the disk is full for a while (the run's folder is a small file system in memory, which
-takes root; left out otherwise), tables and exports are made, one export is not read, a dashboard
-watches. Then the same run is computed undisturbed, and both are compared: every row, byte for byte, the
-running sums, and ``camtui doctor``. Exits with 1 where they differ.
+The run grows from 25 images to all of them, by 25. Meanwhile, drawn by a seed: workers are killed
+and stopped, the driver is killed and resumed, the run is stopped and resumed, the data folder is
+away for a while, the disk is full for a while (the run's folder is a small file system in memory,
+which takes root; left out otherwise), tables and exports are made, one export is not read, a
+dashboard watches. Then the same run is computed undisturbed, and both are compared: every row, byte
+for byte, and ``camtui doctor``. Exits with 1 where they differ.
 """
 
 from __future__ import annotations
@@ -221,7 +221,8 @@ def _soaked(soak: Soak, minutes: float) -> int:
         time.sleep(2)
     soak.camtui(*soak.words(NAME), "-q", "--no-watch")
     soak.camtui("retry", NAME, "-q", "--no-watch")  # what failed while its folder was away
-    for soak.asked in range(STEP, soak.images + 1, STEP):
+    for images in range(STEP, soak.images + 1, STEP):
+        soak.asked = images
         soak.camtui(*soak.words("quiet"), "-q", "--no-watch", check=True)
     exports = [
         soak.camtui("export", name, "--per-image", "-f", "jsonl", check=True).stdout

@@ -4,6 +4,7 @@ packages, found and computed.
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -94,6 +95,26 @@ class Mini(Family):
         return Built(seeded(spec.weights, gap_network), "made up", tuple("abcdefghij"), USUAL)
 '''
 
+SOURCE = '''"""Lines: a text file whose lines are images in base 64."""
+
+import base64
+
+from evaluator.sources.archive import Archive, Member, read_at
+
+
+class Lines(Archive):
+    endings = (b".lines",)
+
+    def members(self, descriptor, size, *, sizes):
+        place = 0
+        for number, line in enumerate(read_at(descriptor, size, 0).splitlines(keepends=True)):
+            yield Member(b"%03d.png" % number, -1, (place, len(line)), label=str(number))
+            place += len(line)
+
+    def content(self, descriptor, size, place):
+        return base64.b64decode(read_at(descriptor, place[1], place[0]))
+'''
+
 CYCLE = """
 import asyncio, sys
 from pathlib import Path
@@ -147,6 +168,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "evaluator/metrics/fading.py").write_text(CURVE)
     (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
     (home / "evaluator/networks/families/mini.py").write_text(FAMILY)
+    (home / "evaluator/sources/lines.py").write_text(SOURCE)
     make_data(home / "pictures", 2)
     ask = f"run --data {home}/pictures -b resnet50 -m gradcam,meancam --metric fading,keeping"
     camtui(home, *ask.split(), "--device", "cpu", "-q")
@@ -250,3 +272,27 @@ def test_a_family_of_networks_is_listed_and_evaluated(copy: Path) -> None:
     )
     assert {row["backbone"] for row in rows} == {"mini"}
     assert all(0 < float(row["y"]) <= 1 for row in rows)
+
+
+def test_a_source_is_read(copy: Path) -> None:
+    lines = [base64.b64encode(b"x" * (number + 1)) for number in range(3)]
+    (copy / "photos.lines").write_bytes(b"\n".join(lines))
+    found = """
+import json
+from pathlib import Path
+from evaluator.images import find_images
+from evaluator.sources import read_image
+root = Path("photos.lines")
+images = find_images(root, seed=0).images
+seen = {one.path.decode(): [one.label, read_image(root, one.path).decode()] for one in images}
+print(json.dumps(seen))
+"""
+    assert json.loads(python(copy, "-c", found)) == {
+        f"{number:03}.png": [number, "x" * (number + 1)] for number in range(3)
+    }
+    run = ["run", "photos.lines", "-b", "resnet50", "-m", "gradcam", "--device", "cpu", "-q"]
+    camtui(copy, *run)
+    exported = csv.DictReader(
+        io.StringIO(camtui(copy, "export", "photos", "--per-image", "-f", "csv"))
+    )
+    assert {row["image"] for row in exported} == {"000.png", "001.png", "002.png"}

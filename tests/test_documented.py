@@ -19,6 +19,7 @@ import typer
 import evaluator.methods
 import evaluator.metrics
 import evaluator.networks.families
+import evaluator.sources
 import evaluator.truth
 from camtui import extend
 from camtui.cli.app import app
@@ -138,8 +139,20 @@ def of_an_axis(package: ModuleType) -> list[ModuleType]:
     return [import_module(f"{package.__name__}.{name}") for name in names]
 
 
-AXES = (evaluator.methods, evaluator.metrics, evaluator.networks.families, evaluator.truth)
-SHARED = {"evaluator.methods.base", "evaluator.metrics.base", "evaluator.metrics.curves"}
+AXES = (
+    evaluator.methods,
+    evaluator.metrics,
+    evaluator.networks.families,
+    evaluator.sources,
+    evaluator.truth,
+)
+SHARED = {
+    "evaluator.methods.base",
+    "evaluator.metrics.base",
+    "evaluator.metrics.curves",
+    "evaluator.sources.base",
+    "evaluator.sources.archive",
+}
 """What the files of an axis are made of; ``camtui.extend`` has examples of it."""
 
 MODULES = [

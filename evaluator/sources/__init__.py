@@ -189,7 +189,11 @@ class Several:
 
     def open(self, entry: Entry) -> bytes:
         """The content of a member of the archive that has it."""
-        for source in self._sources:
-            if source.has(entry.path):
+        known = [source for source in self._sources if source.knows(entry.path)]
+        lost: ImageUnreadable | None = None
+        for source in known or self._sources:
+            try:
                 return source.open(entry)
-        raise ImageUnreadable("missing", f"no such member of {len(self._sources)} archives")
+            except ImageUnreadable as error:
+                lost = error if lost is None or error.reason != "missing" else lost
+        raise lost or ImageUnreadable("missing", "no archive is there")

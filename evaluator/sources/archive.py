@@ -6,10 +6,10 @@ import json
 import os
 import stat
 import threading
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -46,13 +46,11 @@ class _Index(NamedTuple):
     """The images of an archive as it is now.
 
     Attributes:
-        descriptor: of the open file.
         members: path → size, then what ``content`` finds it by.
         said: path → label; ``beside``: members that hold one; both only until they are handed on.
     """
 
     identity: tuple[int, ...]
-    descriptor: int
     members: dict[bytes, tuple[int, ...]]
     said: dict[bytes, str]
     beside: dict[bytes, tuple[int, ...]]
@@ -108,27 +106,35 @@ class Archive(ABC):
 
     def entries(self) -> Iterator[Entry]:
         """Its images, each with the label that ``NAME.cls`` or ``NAME.json`` beside it gives."""
-        index = self._current(sizes=True)
-        for path, (size, *_) in index.members.items():
-            hidden = any(map(is_hidden, path.split(b"/")))
-            kind = kind_of(path)
-            assert kind is not None
-            label = index.said.get(path) or ("" if hidden else self._label_beside(index, path))
-            yield Entry(path, size, label, kind, hidden)
-        index.said.clear()
-        index.beside.clear()
+        with self._opened(sizes=True) as (descriptor, index):
+            for path, (size, *_) in index.members.items():
+                hidden = any(map(is_hidden, path.split(b"/")))
+                kind = kind_of(path)
+                assert kind is not None
+                label = index.said.get(path, "")
+                if not (label or hidden):
+                    label = _label_beside(path, index.beside, partial(self.content, descriptor))
+                yield Entry(path, size, label, kind, hidden)
+            index.said.clear()
+            index.beside.clear()
 
-    def has(self, path: bytes) -> bool:
-        """Whether it holds an image of that path.
-
-        Raises:
-            ImageUnreadable: it cannot be read.
-        """
-        return path in self._readable().members
+    def knows(self, path: bytes) -> bool:
+        """Whether it held an image of that path when it was last looked at."""
+        return self._index is not None and path in self._index.members
 
     def open(self, entry: Entry) -> bytes:
         """The content of a member, of the archive as it is now."""
-        index = self._readable()
+        try:
+            with self._opened() as (descriptor, index):
+                return self._content(descriptor, index, entry)
+        except OSError as error:
+            reason = "permission" if isinstance(error, PermissionError) else "io-error"
+            reason = "missing" if isinstance(error, FileNotFoundError) else reason
+            raise ImageUnreadable(reason, printable(error.strerror or error)) from error
+        except UsageError as error:
+            raise ImageUnreadable("io-error", error.message) from error
+
+    def _content(self, descriptor: int, index: _Index, entry: Entry) -> bytes:
         member = index.members.get(entry.path)
         if member is None:
             raise ImageUnreadable("missing", f"no such member of {printable(self.file.name)}")
@@ -139,7 +145,7 @@ class Archive(ABC):
             size = -1 if entry.size is None else entry.size
         elif entry.size not in (None, size):
             raise ImageUnreadable("changed", f"{size} bytes, the manifest has {entry.size}")
-        data = self.content(index.descriptor, size, place)
+        data = self.content(descriptor, size, place)
         if size >= 0 and len(data) != size:
             raise ImageUnreadable("changed", f"{len(data)} bytes, {size} expected")
         return data
@@ -150,35 +156,28 @@ class Archive(ABC):
             f"{printable(self.file)} {why}", hint or "make it anew from the folder of images"
         )
 
-    def _readable(self) -> _Index:
-        try:
-            return self._current(sizes=False)
-        except OSError as error:
-            reason = "permission" if isinstance(error, PermissionError) else "missing"
-            raise ImageUnreadable(reason, printable(error.strerror or error)) from error
-        except UsageError as error:
-            raise ImageUnreadable("io-error", error.message) from error
-
-    def _current(self, *, sizes: bool) -> _Index:
-        """The index of the file that is there now.
+    @contextmanager
+    def _opened(self, *, sizes: bool = False) -> Iterator[tuple[int, _Index]]:
+        """The file that is there now, and its index; no descriptor stays open.
 
         Raises:
             OSError: none can be opened. UsageError: it is not as it should be.
         """
-        with self._lock:
-            now = self.identity()
-            if self._index is None or self._index.identity != now or sizes:
-                self._index = self._read(sizes=sizes)
-            return self._index
-
-    def _read(self, *, sizes: bool) -> _Index:
         descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        closed = weakref.finalize(self, os.close, descriptor)
-        closed.atexit = False
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise self.refused("is not a regular file")
-        index = _Index(_identity(status), descriptor, {}, {}, {})
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self.refused("is not a regular file")
+            with self._lock:
+                known = self._index
+                if known is None or known.identity != _identity(status) or sizes:
+                    known = self._index = self._read(descriptor, status, sizes=sizes)
+            yield descriptor, known
+        finally:
+            os.close(descriptor)
+
+    def _read(self, descriptor: int, status: os.stat_result, *, sizes: bool) -> _Index:
+        index = _Index(_identity(status), {}, {}, {})
         for count, member in enumerate(self.members(descriptor, status.st_size, sizes=sizes), 1):
             if count > MOST_MEMBERS:
                 raise self.refused(f"has more than {MOST_MEMBERS:,} members", "split it into parts")
@@ -220,16 +219,21 @@ class Archive(ABC):
             path.removeprefix(self._inner + b"/") if path.startswith(self._inner + b"/") else None
         )
 
-    def _label_beside(self, index: _Index, path: bytes) -> str:
-        """What the member of an image's name, but for the ending, says of its class."""
-        stem = os.path.splitext(path)[0]
-        for ending, read in _READERS.items():
-            size, *place = index.beside.get(stem + ending, (-1,))
-            if 0 <= size <= _MOST_LABEL_BYTES:
-                with suppress(ImageUnreadable):
-                    if label := read(self.content(index.descriptor, size, tuple(place))):
-                        return label
-        return ""
+
+def _label_beside(
+    path: bytes,
+    beside: dict[bytes, tuple[int, ...]],
+    content: Callable[[int, tuple[int, ...]], bytes],
+) -> str:
+    """What the member of an image's name, but for the ending, says of its class."""
+    stem = os.path.splitext(path)[0]
+    for ending, read in _READERS.items():
+        size, *place = beside.get(stem + ending, (-1,))
+        if 0 <= size <= _MOST_LABEL_BYTES:
+            with suppress(ImageUnreadable):
+                if label := read(content(size, tuple(place))):
+                    return label
+    return ""
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from evaluator.errors import ImageUnreadable, UsageError
@@ -19,6 +20,12 @@ _LABELS = ("label", "labels", "class", "cls", "fine_label", "target", "label_id"
 _MOST_GROUP_BYTES = 2**32
 _KEPT_BYTES = 2**28
 """Of row groups that are kept for the images after the one that was asked for."""
+
+_GROUPS: OrderedDict[tuple[int, int], Any] = OrderedDict()
+"""Images of the row groups that were read last, of all files, by ``Parquet._serial`` and number."""
+
+_READING = threading.Lock()
+_SERIALS = count()
 
 _ROWS = 32
 """Rows whose images are held at once while their sizes are noted."""
@@ -47,19 +54,18 @@ class Parquet(Archive):
     """
 
     endings = (b".parquet",)
-    _groups: OrderedDict[int, Any]
     _columns: _Columns
-    _file: Any
+    _serial: int
 
     def members(self, descriptor: int, size: int, *, sizes: bool) -> Iterator[Member]:
         """Its rows: ``PATH``, or ``NAME/PATH`` where the classes have names.
 
         A row without a path, or with one that an earlier row has, is ``FILE-ROW.png``.
         """
-        file = self._opened(descriptor)
+        file = self._opened_file(descriptor)
         columns = self._columns = self._found(file.schema_arrow)
         self.names = tuple(map(_folder, columns.names))
-        self._file, self._groups, self._reading = file, OrderedDict(), threading.Lock()
+        self._serial = next(_SERIALS)
         wanted = [columns.path, columns.label, columns.content if sizes else ""]
         seen: set[str] = set()
         number = 0
@@ -83,18 +89,18 @@ class Parquet(Archive):
         """The bytes of a row's image."""
         group, row = place
         try:
-            with self._reading:
-                found = self._groups.get(group)
+            with _READING:
+                found = _GROUPS.get((self._serial, group))
                 if found is None:
-                    found = self._file.read_row_group(
+                    table = self._opened_file(descriptor).read_row_group(
                         group, columns=[self._columns.content], use_threads=False
                     )
-                    found = _column(found, self._columns.content).combine_chunks()
-                    self._groups[group] = found
-                    kept = sum(one.nbytes for one in self._groups.values())
-                    while kept > _KEPT_BYTES and len(self._groups) > 1:
-                        kept -= self._groups.popitem(last=False)[1].nbytes
-                self._groups.move_to_end(group)
+                    found = _column(table, self._columns.content).combine_chunks()
+                    _GROUPS[self._serial, group] = found
+                    kept = sum(one.nbytes for one in _GROUPS.values())
+                    while kept > _KEPT_BYTES and len(_GROUPS) > 1:
+                        kept -= _GROUPS.popitem(last=False)[1].nbytes
+                _GROUPS.move_to_end((self._serial, group))
             value = found[row].as_py()
         except (OSError, ValueError, IndexError) as error:  # pyarrow's are such
             raise ImageUnreadable("damaged", printable(error, 160)) from error
@@ -102,7 +108,7 @@ class Parquet(Archive):
             raise ImageUnreadable("missing", "its row has no image")
         return bytes(value)
 
-    def _opened(self, descriptor: int) -> Any:
+    def _opened_file(self, descriptor: int) -> Any:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq

@@ -28,6 +28,9 @@ class Part(NamedTuple):
 
     Attributes:
         said: which part it is, in a sentence; empty where it is the whole.
+
+    >>> Part(Path("/data/photos")).said
+    ''
     """
 
     root: Path

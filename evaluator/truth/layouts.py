@@ -33,6 +33,10 @@ class Layout(NamedTuple):
         name: of the data set.
         files: path of an image without its ending → the file of its annotation, both relative.
         read: makes the truth of the file's content, the image's path and the size of the image.
+
+    >>> from evaluator.truth.formats import read_voc
+    >>> Layout("voc", {b"a": b"Annotations/a.xml"}, lambda data, *_: read_voc(data)).files[b"a"]
+    b'Annotations/a.xml'
     """
 
     name: str

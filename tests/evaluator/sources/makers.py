@@ -29,6 +29,7 @@ def tar_of(target: Path, members: list[tuple[str, bytes]], form: int = tarfile.P
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+            archive.members.clear()  # type: ignore[attr-defined]
     return target
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import struct
+import tracemalloc
 import zipfile
 from collections import deque
 from collections.abc import Callable
@@ -18,13 +21,13 @@ import pytest
 from PIL import Image
 
 from evaluator.crop import size_of
-from evaluator.errors import Mismatch
+from evaluator.errors import Mismatch, UsageError
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
 from evaluator.measuring.session import open_session
 from evaluator.plan import validated_plan
 from evaluator.records import Row, Unit
-from evaluator.sources import read_image
+from evaluator.sources import archive, read_image
 from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.synthetic.scene import DataSet, write_images
@@ -180,3 +183,48 @@ def test_an_archive_that_goes_away_pauses_the_run_until_it_is_back(
     (tmp_path / "away").rename(tmp_path / "val.tar")
     assert archived.wait().state == "complete"
     check(archived)
+
+
+MANY = 100_000
+
+
+def held(place: Path, path: bytes) -> tuple[float, float]:
+    """Megabytes that a worker holds once it has read an image, and the most meanwhile."""
+    gc.collect()
+    tracemalloc.start()
+    read_image(place, path)
+    gc.collect()
+    found = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return found[0] / 1e6, found[1] / 1e6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_memory_is_bounded_on_an_archive_of_100_000_members(
+    tmp_path: Path, make: Callable[[Path, list[tuple[str, bytes]]], Path]
+) -> None:
+    """A member takes no more than its name and its place; what is no image takes nothing."""
+    ending = make.__name__[:3]
+    images = [(f"{number % 100}/{number:06}.jpg", b"x") for number in range(MANY)]
+    now, most = held(make(tmp_path / f"images.{ending}", images), b"0/000000.jpg")
+    assert 5 < now < 45
+    assert most < now + 4
+    others = [("a.jpg", b"x"), *((f"{number}.txt", b"x") for number in range(MANY // 10))]
+    assert max(held(make(tmp_path / f"others.{ending}", others), b"a.jpg")) < 4
+
+
+def test_more_members_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MOST_MEMBERS", 1000)
+    members = [(f"{number}.txt", b"") for number in range(1001)]
+    for make in (tar_of, zip_of):
+        with pytest.raises(UsageError, match="more than 1,000 members"):
+            find_images(make(tmp_path / f"many.{make.__name__[:3]}", members), seed=0)
+    data = bytearray((tmp_path / "many.zip").read_bytes())
+    end = data.rindex(b"PK\5\6")
+    wide = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 10**9, 10**9, 0, 0)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
+    data[end:] = wide + locator + b"PK\5\6" + bytes(4) + b"\xff" * 12 + bytes(2)
+    (tmp_path / "many.zip").write_bytes(data)
+    with pytest.raises(UsageError, match="has 1,000,000,000 members"):
+        find_images(tmp_path / "many.zip", seed=0)

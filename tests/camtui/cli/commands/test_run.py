@@ -270,3 +270,31 @@ def test_a_complete_run_grows_by_what_is_new(home: Path) -> None:
     assert "pictures is there already: new metric deletion" in more.stderr
     make_data(home / "pictures", 13)
     assert typed(*ask(home), "-q").exit_code == 4, "the folder has another image"
+
+
+def test_the_images_are_named_alone_and_their_split_is_said(home: Path) -> None:
+    data = str(home / "pictures")
+    words = [word for word in ask(home)[1:] if word not in ("--data", data)]
+    whole = json.loads(typed("run", data, *words, "--dry-run", "--json").stdout)
+    assert whole == json.loads(typed(*ask(home), "--dry-run", "--json").stdout)
+    twice = typed("run", data, *words, "--data", data, "--dry-run")
+    assert (twice.exit_code, "named twice" in twice.stderr) == (2, True)
+    (home / "set" / "train").mkdir(parents=True)
+    (home / "pictures").rename(home / "set" / "val")
+    found = typed("run", str(home / "set"), *words, "--dry-run")
+    assert found.stderr.startswith(f"the split val and not train of {home}/set is read")
+    assert f"{home}/set/val: 12 of 12 images" in found.stdout
+    absent = typed("run", str(home / "set"), *words, "--split", "test", "--dry-run")
+    assert absent.exit_code == 2
+    assert "it holds val, train: --split val" in absent.stderr
+
+
+def test_missing_images_of_a_list_are_named_and_may_be_left_out(home: Path) -> None:
+    first = sorted((home / "pictures").iterdir())[0].name
+    (home / "list.csv").write_text(f"image,label\n{first},7\ngone.jpg,1\n")
+    asked = [*ask(home), "--images", str(home / "list.csv"), "--dry-run"]
+    refused = typed(*asked)
+    assert (refused.exit_code, "names 1 image that is not in" in refused.stderr) == (2, True)
+    taken = typed(*asked, "--missing", "ok")
+    assert "1 of 1 images" in taken.stdout
+    assert "gone.jpg" in taken.stderr
