@@ -37,7 +37,7 @@ KINDS = ("gap", "vgg-like", "torchvision")
 CURVES_OF = ("gradcam", "fakecam")
 _SHORT = {
     key: f"{key}:n=2" for key in ("sscam", "iscam", "ig", "smoothgrad", "gradientshap", "rise")
-}
+} | {"opticam": "opticam:steps=2"}
 
 
 class Cost(NamedTuple):
