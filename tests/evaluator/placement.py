@@ -69,7 +69,11 @@ class Quarter:
 
 def methods_for(kind: str) -> tuple[str, ...]:
     """The spec of every method that such a network admits; the slowest with fewer passes."""
-    every = [method(_SHORT.get(key, key)) for key in known_methods()]
+    every = [
+        method(_SHORT.get(key, key))
+        for key in known_methods()
+        if key != "lrp" or kind not in TRANSFORMERS  # it has no rules for them
+    ]
     admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
     return tuple(one.name for one in admitted)
 
