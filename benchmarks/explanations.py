@@ -145,11 +145,13 @@ def several_layers(images: Tensor, rounds: int) -> None:
         {
             "all": lambda: view.layers(),
             "four": lambda: view.layers(last[-4:]),
-            "one": lambda: view.layers(last[-1:]),
+            "finest": lambda: view.layers(last[-4:-3]),
+            "target": lambda: view.layers(last[-1:]),
         },
     )
-    four, every = taken["four"] / taken["one"], taken["all"] / taken["one"]
-    print(f"layers: four of {len(last)} resolutions {four:.3f} × one, all {every:.3f} ×")
+    four, head = taken["four"] / taken["finest"], taken["four"] / taken["target"]
+    print(f"layers: four of {len(last)} resolutions {four:.3f} × the finest of them alone,")
+    print(f"  {head:.3f} × the target layer alone, whose backward ends at once")
     print(f"  {_listed(taken)}")
 
 
