@@ -35,6 +35,26 @@ class MeanCAM(Method):
         return view.activation.mean(1)
 '''
 
+IMAGE_METHOD = '''"""Negative saliency: what would lower the logit."""
+
+from evaluator.methods.base import ImageMethod, versions
+
+
+class Negative(ImageMethod):
+    key = "negative"
+    title = "Negative saliency"
+    paper = "nobody, 2026"
+    weighs_by = "gradient that would lower the logit"
+
+    def explain(self, view):
+        count = len(view.images)
+        make = lambda start, stop: view.images[start:stop]
+        return -view.gradient(make, count, versions(view, 1))
+
+    def cost(self):
+        return 3
+'''
+
 CURVE = '''"""Fading: deletion that halves pixels instead of removing them."""
 
 from evaluator.metrics.base import Metric
@@ -143,8 +163,11 @@ from evaluator.records import StoredMap
 from tests.networks import bench, gap_network, random_images
 
 made, images = bench(gap_network()), random_images(1, seed=1)
-rows = made.pipeline.rows(Batch(images, [b"key"]), [method("gradcam"), method("meancam")])
+asked = [method(key) for key in ("gradcam", "meancam", "negative", "saliency")]
+rows = made.pipeline.rows(Batch(images, [b"key"]), asked)
 new = rows["meancam"]
+whole = [rows[key].maps[0] for key in ("negative", "saliency")]
+assert len(whole[0]) == 2 * 32 * 32 and whole[0] != whole[1]
 stored = MapOfImage(0, "meancam", StoredMap(new.target[0], new.y[0], new.o[0], new.maps[0]))
 tracer = CurveTracer(made.network, steps=4, insertion_start="zero")
 curves = tracer.trace(images, [stored], ["fading"])
@@ -156,8 +179,8 @@ print(json.dumps([rows["gradcam"].adcc[0], new.adcc[0], curves["fading"][0], kep
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of both packages with three files more, and a run of the fake evaluator with all
-    three.
+    """A copy of both packages with a file more for each of what can be added, and a run of the fake
+    evaluator with all of them.
     """
     home = tmp_path_factory.mktemp("adding")
     for package in ("camtui", "evaluator"):
@@ -165,13 +188,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__")
         )
     (home / "evaluator/methods/meancam.py").write_text(METHOD)
+    (home / "evaluator/methods/negative.py").write_text(IMAGE_METHOD)
     (home / "evaluator/metrics/fading.py").write_text(CURVE)
     (home / "evaluator/metrics/keeping.py").write_text(ROW_FUNCTION)
     (home / "evaluator/networks/families/mini.py").write_text(FAMILY)
     (home / "evaluator/sources/lines.py").write_text(SOURCE)
     make_data(home / "pictures", 2)
-    ask = f"run --data {home}/pictures -b resnet50 -m gradcam,meancam --metric fading,keeping"
-    camtui(home, *ask.split(), "--device", "cpu", "-q")
+    what = "-b resnet50 -m gradcam,meancam,negative --metric fading,keeping --device cpu -q"
+    camtui(home, "run", "--data", f"{home}/pictures", *what.split())
     return home
 
 
@@ -204,6 +228,7 @@ def test_listings_name_them(copy: Path) -> None:
         method["key"] for method in json.loads(camtui(copy, "methods", "--json"))["methods"]
     ]
     assert "one for every channel" in camtui(copy, "methods")
+    assert "gradient that would lower the logit" in camtui(copy, "methods")
     assert "fading" in camtui(copy, "run", "--help")
     assert "keeping" in camtui(copy, "run", "--help")
     assert "fading" in camtui(copy, "figure", "--help")
@@ -216,10 +241,10 @@ def test_tables_and_exports_carry_them(copy: Path) -> None:
     assert "Keeping ↑" in table
     assert "meancam" in table
     rows = list(csv.DictReader(io.StringIO(camtui(copy, "export", "--per-image", "-f", "csv"))))
-    assert {row["method"] for row in rows} == {"gradcam", "meancam"}
+    assert {row["method"] for row in rows} == {"gradcam", "meancam", "negative"}
     for metric in ("fading", "keeping"):
         assert all(0 < float(row[metric]) <= 1 for row in rows)
-        assert len({row[metric] for row in rows}) == 4
+        assert len({row[metric] for row in rows}) == 6
     assert "fading" in camtui(copy, "worst", "--by", "fading")
     for schema, words in (("summary", ("-f", "json")), ("images", ("-f", "json", "--per-image"))):
         document = json.loads(camtui(copy, "export", *words))
@@ -236,6 +261,13 @@ def test_the_dashboard_comes_past_them(copy: Path) -> None:
     assert {"fading", "keeping"} <= set(
         python(copy, "-c", CYCLE, str(copy / "runs/pictures.db")).split()
     )
+
+
+def test_the_groups_and_the_cost_know_the_image_method(copy: Path) -> None:
+    planned = "run --data pictures -b resnet50 -m image --dry-run --json --name other"
+    document = camtui(copy, *planned.split())
+    assert "negative" in document
+    assert "meancam" not in document
 
 
 def test_they_are_computed(copy: Path) -> None:

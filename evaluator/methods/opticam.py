@@ -54,14 +54,14 @@ class OptiCAM(ImageMethod):
         image, activation = (
             one[place : place + 1] for one in (view.images, view.activation.relu())
         )
-        rows, target = view.targets.new_tensor([place]), view.targets[place]
+        rows, target = view.targets.new_tensor([place]), view.targets[place : place + 1, None]
         weights = activation.new_zeros(activation.shape[:2])
         first, second = weights.clone(), weights.clone()
         for step in range(1, self.steps + 1):
             leaf = weights.clone().requires_grad_()
             shown = min_max(view.upsample(weighted_sum(leaf.softmax(1), activation)))
             logits = view.differentiable(image * shown[:, None], rows)
-            logits[0, target].backward()  # type: ignore[no-untyped-call]  # torch's is
+            logits.gather(1, target).sum().backward()  # type: ignore[no-untyped-call]  # torch's is
             rise = leaf.new_zeros(leaf.shape) if leaf.grad is None else leaf.grad
             first = _FIRST * first + (1 - _FIRST) * rise
             second = _SECOND * second + (1 - _SECOND) * rise**2

@@ -14,6 +14,9 @@ _TINY = 1e-12
 _OUTLIERS = 0.001
 """Share of the positions that count as outliers at either end."""
 
+_AT_ONCE = 128
+"""Maps whose percentiles are taken at once: torch sorts no more than 16 million values."""
+
 
 @dataclass(frozen=True)
 class PolyCAM(ImageMethod):
@@ -97,8 +100,9 @@ class PolyCAM(ImageMethod):
 
 def _without_outliers(maps: Tensor) -> Tensor:
     """``[n, h, w]`` in [0, 1]: less the 0.1 percentile, by the 99.9 percentile of each, clipped."""
-    found = maps.new_empty(maps.shape)
-    for place, one in enumerate(maps):
-        low, high = one.flatten().quantile(one.new_tensor([_OUTLIERS, 1 - _OUTLIERS]))
-        found[place] = ((one - low) / high.clamp(min=_TINY)).clamp(0, 1)
+    found, ends = maps.new_empty(maps.shape), maps.new_tensor([_OUTLIERS, 1 - _OUTLIERS])
+    for start in range(0, len(maps), _AT_ONCE):
+        part = maps[start : start + _AT_ONCE]
+        low, high = part.flatten(1).quantile(ends, 1)[:, :, None, None]
+        found[start : start + _AT_ONCE] = ((part - low) / high.clamp(min=_TINY)).clamp(0, 1)
     return found

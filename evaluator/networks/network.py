@@ -15,7 +15,7 @@ from evaluator.errors import NoGradient, NoRelevance, StateChanged, is_out_of_me
 from evaluator.methods.base import Attention, BiasGradient, BlockScore
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
-from evaluator.networks.device import disable_tf32, make_deterministic, to_device
+from evaluator.networks.device import disable_tf32, make_deterministic
 from evaluator.networks.fast import bfloat16_copy
 from evaluator.networks.global_state import ForeignCode
 from evaluator.networks.layers import bias_gradients, layer_gradients
@@ -222,15 +222,11 @@ class Network:
 
     def _filled(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """A full batch of gradients: the last image again, as often as it takes."""
-        copies = [1] * (len(images) - 1) + [max(1, self._size("gradient") - len(images) + 1)]
-        if copies[-1] == 1:
+        copies = self._size("gradient") - len(images)
+        if copies <= 0:
             return images, targets
-        repeats = to_device(torch.tensor(copies), images.device)
-        total = sum(copies)
-        return (
-            images.repeat_interleave(repeats, 0, output_size=total),
-            targets.repeat_interleave(repeats, 0, output_size=total),
-        )
+        more = images[-1:].expand(copies, *images.shape[1:])
+        return torch.cat([images, more]), torch.cat([targets, targets[-1:].expand(copies)])
 
     def _in_batches(
         self, count: int, kind: Arithmetic | Literal["gradient"], compute: Callable[[int, int], T]

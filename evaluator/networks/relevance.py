@@ -99,7 +99,7 @@ def what_no_rule_knows(model: nn.Module) -> str:
     except CannotCut as error:
         return f"its graph cannot be traced ({error})"
     modules = dict(model.named_modules())
-    for node in found.whole.graph.nodes:
+    for node in sorted(found.whole.graph.nodes, key=lambda one: one.op != "call_module"):
         name = found.names.get(node, node.name)
         if node.op == "call_module":
             module = modules.get(str(node.target))

@@ -37,7 +37,7 @@ KINDS = ("gap", "vgg-like", "torchvision")
 CURVES_OF = ("gradcam", "fakecam")
 _SHORT = {
     key: f"{key}:n=2" for key in ("sscam", "iscam", "ig", "smoothgrad", "gradientshap", "rise")
-}
+} | {"opticam": "opticam:steps=2"}
 
 
 class Cost(NamedTuple):
@@ -69,7 +69,11 @@ class Quarter:
 
 def methods_for(kind: str) -> tuple[str, ...]:
     """The spec of every method that such a network admits; the slowest with fewer passes."""
-    every = [method(_SHORT.get(key, key)) for key in known_methods()]
+    every = [
+        method(_SHORT.get(key, key))
+        for key in known_methods()
+        if key != "lrp" or kind not in TRANSFORMERS  # it has no rules for them
+    ]
     admitted = [one for one in every if applicable(one, kind == "gap", kind in TRANSFORMERS)]
     return tuple(one.name for one in admitted)
 

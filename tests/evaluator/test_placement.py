@@ -48,11 +48,15 @@ PINNED = {
     "gradientshap": Cost(3, 2),
     "ig": Cost(3, 6),
     "inputxgradient": Cost(3, 2),
+    "lrp": Cost(1, 15),
     "occlusion": Cost(1, 2),
+    "opticam": Cost(1, 6),
+    "polycam": Cost(1, 16),
     "rise": Cost(1, 6),
     "saliency": Cost(3, 2),
     "smoothgrad": Cost(3, 2),
     "gradattention": Cost(1, 2),
+    "legrad": Cost(1, 2),
     "rollout": Cost(1, 2),
     "pointing_game": Cost(3, 0),
     # which classes are explained, for each pass that is shared
@@ -124,7 +128,7 @@ def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     for kind in KINDS:
         with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
             found[kind] = costs(made, gpu)
-    at_most = (*ITERATED, "efficient_mprt")  # by the image; by the layers of the network
+    at_most = (*ITERATED, "efficient_mprt", "polycam")  # by the image; by the layers of the network
     for kind, measured in found.items():
         expected = {key: PINNED.get(key, ONCE) for key in measured}
         assert {

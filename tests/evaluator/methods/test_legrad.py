@@ -71,7 +71,8 @@ def test_agrees_with_torchcam() -> None:
     made, images = transformer_bench("torchvision"), random_images(3, seed=1)
     view = view_of(made, images)
     model = TRANSFORMERS["torchvision"]()
-    with LeGrad(model, [*_blocks(model)]) as extractor:
+    blocks: list[nn.Module | str] = [*_blocks(model)]
+    with LeGrad(model, blocks) as extractor:
         scores = model(images.clone().requires_grad_())
         (theirs,) = extractor(view.targets.tolist(), scores)
     found = method("legrad").combine(view)

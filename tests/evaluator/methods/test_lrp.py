@@ -83,7 +83,8 @@ def test_networks_that_it_knows_and_does_not() -> None:
         assert what_no_rule_knows(known) == ""
         odd = what_no_rule_knows(efficientnet_b0(num_classes=3).eval())
         assert odd.endswith("is no module") or " is a " in odd
-        assert what_no_rule_knows(vit_b_16(num_classes=3).eval())
+        transformer = what_no_rule_knows(vit_b_16(num_classes=3).eval())
+        assert transformer == "encoder.layers.encoder_layer_0.ln_1 is a LayerNorm"
     smooth = what_no_rule_knows(NETWORKS["smooth"]())
     assert smooth == "norm is a LayerNorm"
     alone = nn.Sequential(nn.BatchNorm2d(3), deepcopy(NETWORKS["gap"]())).eval()
