@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
     from evaluator.store.reader import RunReader
 
+NAMED = 4
+"""Methods that an answer names as ties; of more, how many."""
+
 MANY = 10
 """Columns; tables that have more are printed smaller."""
 
@@ -330,7 +333,10 @@ def answer_html(
         if one.certain:
             words += "<b>Certain</b>: the paired test separates it from every other method."
         elif one.tied:
-            words += f"<b>Not certain</b>: not separated from {', '.join(map(title, one.tied))}."
+            near = ", ".join(map(title, one.tied[:NAMED]))
+            more = len(one.tied) - NAMED
+            others = f" and {counted(more, 'other')}" if more > 0 else ""
+            words += f"<b>Not certain</b>: not separated from {near}{others}."
         controls = [
             view
             for view in views

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from camtui.figures.charts import Ranked, bump
+from camtui.format.terms import method_title
+from evaluator.store.reader import RunReader
 from tests.camtui.figures.conftest import METHODS, run
 from tests.synthetic import make_run
 
@@ -45,6 +48,43 @@ def test_controls_are_in_charts_of_values_and_not_of_ranks(
     text = (home / "a.svg").read_text()
     assert "Score-CAM" in text
     assert [title in text for title in ("Random-CAM", "Centre")] == [shown, shown]
+
+
+def test_of_many_methods_the_best_eight_are_lines_and_a_map_is_one(home: Path) -> None:
+    pytest.importorskip("matplotlib")
+    methods = (
+        *("cam", "gradcam", "xgradcam", "gradcampp", "smoothgradcampp", "scorecam", "layercam"),
+        *("eigencam", "fem", "finercam", "reciprocam", "ablationcam"),
+    )
+    path = make_run(home / "runs" / "many.db", backbones=["resnet18"], methods=methods)
+    assert run("figure", "many", "convergence", "-o", str(home / "a.svg"))[0] == 0
+    text = (home / "a.svg").read_text()
+    assert "the 8 best in ADCC of 12 methods" in text
+    with RunReader(path) as reader:
+        means = {one.cell: one.means["adcc"].value for one in reader.averages.summaries()}
+        once = [one for one in reader.cells() if one.method not in ("cam", "xgradcam")]
+    order = sorted(once, key=lambda cell: -means[cell.id])
+    drawn = [f">{method_title(cell.method)}<" in text for cell in order]
+    assert drawn == [True] * 8 + [False] * 2
+    assert ">CAM<" not in text
+
+
+def test_names_stand_behind_the_lines_of_ranks(home: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ranks: dict[str, tuple[float | None, ...]] = {
+        "gradcam": (1, 2),
+        "scorecam": (2, 1),
+        "layercam": (3, None),
+    }
+    figure = bump([Ranked("here", ("one", "two"), ranks)])
+    places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    assert {name: round(x) for name, (x, _) in places.items()} == {
+        "Score-CAM": 1,
+        "Grad-CAM": 1,
+        "LayerCAM": 0,
+    }
+    assert places["LayerCAM"][1] == 3
+    assert places["Score-CAM"][1] < places["Grad-CAM"][1]
 
 
 def test_charts_that_cannot_be(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

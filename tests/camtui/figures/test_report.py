@@ -161,6 +161,23 @@ def test_an_answer_that_is_not_certain_names_the_ties(tmp_path: Path) -> None:
     assert f"<b>Not certain</b>: not separated from {other}." in text
 
 
+def test_of_many_ties_the_answer_names_four(tmp_path: Path) -> None:
+    methods = [
+        "gradcampp",
+        "smoothgradcampp",
+        "layercam",
+        "eigencam",
+        "fem",
+        "finercam",
+        "ablationcam",
+    ]
+    with RunReader(make_run(tmp_path / "run.db", images=20, methods=methods)) as stored:
+        text, _ = page(stored, charts=0, images=0)
+    (first, *_) = re.findall("not separated from (.*?)\\.", text)
+    assert first.count(", ") == 3
+    assert first.endswith(" and 2 others")
+
+
 def test_a_few_images_have_no_best_method(tmp_path: Path) -> None:
     with RunReader(make_run(tmp_path / "run.db", images=6)) as stored:
         assert "No method is best: fewer than 10 images" in page(stored, charts=0, images=0)[0]
