@@ -7,34 +7,28 @@ opened: the grid must be there at once, and the image screen imports numpy and P
 from __future__ import annotations
 
 import asyncio
-import base64
-import codecs
 import os
-import re
-import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.segment import Segment
 from textual.app import App, ScreenStackError
 from textual.binding import Binding
-from textual.color import Color
 from textual.command import CommandPalette
-from textual.drivers import linux_driver
 from textual.events import Key
 from textual.filter import LineFilter
 from textual.theme import Theme
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
-from camtui.tui.find import Classes, Everything, RunAction
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen
 from camtui.tui.screens.grid import GridScreen, OpenCell
+from camtui.tui.terminal import MAX_BYTES, AsciiFilter, BackgroundTold, TerminalDriver, sequence
 from camtui.tui.theme import (
     DEFAULTS,
     THEMES,
@@ -45,92 +39,16 @@ from camtui.tui.theme import (
     textual_theme,
 )
 from evaluator.errors import CamtuiError
-from evaluator.text import as_ascii, printable
+from evaluator.text import printable
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
 
     from camtui.launch import Start
+    from camtui.tui.find import Everything, RunAction, ShowCell, ShowClass, ShowImage
     from camtui.tui.screens.cell import OpenImage
     from camtui.tui.screens.runs import CompareRuns, OpenRun
     from camtui.tui.screens.start import StartOver
-
-
-ENDED_BY = 128
-"""Plus the signal's number: the exit code of a process that a signal ends."""
-
-
-_ASK_BACKGROUND = "\x1b]11;?\x1b\\"
-_BACKGROUND = re.compile(r"\x1b\]11;rgba?:([0-9a-fA-F/]+)(?:\x07|\x1b\\)")
-"""The terminal's answer: red, green and blue, hexadecimal."""
-
-_ANSWER_BEGUN = re.compile(r"\x1b\]1?1?;?[^\x07\x1b]{0,40}\x1b?$")
-
-_IN_TIME = 0.1
-"""Seconds after which a terminal's answer changes the colours no more."""
-
-
-class KeyDecoder:
-    """UTF-8 from a terminal as text, without bytes that are none, and without its answers."""
-
-    def __init__(self, background: Callable[[str], None]) -> None:
-        """Begin; ``background`` is called with the terminal's answer, ``ffff/ffff/ffff``."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
-        self._background = background
-        self._rest = ""
-
-    def decode(self, data: bytes, final: bool = False) -> str:
-        """Decode what has come; the beginning of an answer waits for its end."""
-        text, self._rest = self._rest + self._decoder.decode(data, final), ""
-        for answer in _BACKGROUND.finditer(text):
-            self._background(answer[1])
-        text = _BACKGROUND.sub("", text)
-        begun = None if final else _ANSWER_BEGUN.search(text)
-        if begun:
-            text, self._rest = text[: begun.start()], begun[0]
-        return text
-
-
-class TerminalDriver(linux_driver.LinuxDriver):
-    """Textual's driver for terminals, kept alive by what these really send.
-
-    A byte that is no UTF-8 is dropped; Textual alone ends. A termination puts the terminal back as
-    it was. The terminal is asked for its background.
-    """
-
-    _asked = 0.0
-
-    def run_input_thread(self) -> None:
-        """Read keys until the dashboard ends; bytes that are no UTF-8 are dropped."""
-        # the decoder is made inside, by this name, and fails at the first wrong byte
-        linux_driver.getincrementaldecoder = lambda _: partial(KeyDecoder, self._told)  # type: ignore[assignment, attr-defined]
-        super().run_input_thread()
-
-    def start_application_mode(self) -> None:
-        """Take the terminal; a termination gives it back before the process ends."""
-        super().start_application_mode()  # type: ignore[no-untyped-call]
-        self._loop_of_app = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGQUIT):
-            self._loop_of_app.add_signal_handler(number, self._end, ENDED_BY + number)
-        if os.environ.get("TERM") != "linux":  # which prints what it does not know
-            self._asked = time.monotonic()
-            self.write(_ASK_BACKGROUND)
-
-    def _told(self, colour: str) -> None:
-        app, seconds = self._app, time.monotonic() - self._asked
-        if isinstance(app, Dashboard):
-            self._loop_of_app.call_soon_threadsafe(app.background_told, colour, seconds)
-
-    def _end(self, code: int) -> None:
-        self._app.exit(code)
-
-
-class AsciiFilter(LineFilter):
-    """A filter that replaces what is not ASCII, cell by cell."""
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """Return the same line in ASCII."""
-        return [Segment(as_ascii(text), style, control) for text, style, control in segments]
 
 
 _RUN_ACTIONS = ("stop", "resume", "retry", "export")
@@ -166,25 +84,17 @@ def unavailable_reason(action: str, latest: Snapshot | None, *, readonly: bool =
     return "q detaches: the run goes on" if name == "quit" and live else ""
 
 
-MAX_BYTES = 74_000
-"""The most that common terminals take; beyond it they drop the sequence without a word."""
-
-
-def sequence(text: str, *, inside_tmux: bool) -> str | None:
-    """Return the escape sequence that carries a text; ``None`` where it is too long.
-
-    Args:
-        inside_tmux: whether tmux must be told to let it pass.
-    """
-    carried = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-    if len(carried) > MAX_BYTES:
-        return None
-    plain = f"\x1b]52;c;{carried}\a"
-    return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
-
+_IN_TIME = 0.1
+"""Seconds after which a terminal's answer changes the colours no more."""
 
 _TWICE = 2.0
 """Seconds in which a second Ctrl-C leaves at once."""
+
+
+def _everything() -> type[Everything]:
+    from camtui.tui.find import Everything
+
+    return Everything
 
 
 class Dashboard(App[int]):
@@ -198,7 +108,7 @@ class Dashboard(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "camtui"
-    COMMANDS = {Everything}
+    COMMANDS = {_everything}
     BINDINGS = [
         Binding("e", "export", "export", tooltip="a table or the data, to a file"),
         Binding(
@@ -303,13 +213,9 @@ class Dashboard(App[int]):
             self._theme_chosen = True
             remember(theme=theme.name)
 
-    def background_told(self, colour: str, seconds: float) -> None:
-        """Take the light theme on a light terminal, unless another was chosen or it is too late.
-
-        Args:
-            colour: of its background, ``ffff/ffff/ffff``.
-            seconds: that the terminal has taken to answer.
-        """
+    def on_background_told(self, message: BackgroundTold) -> None:
+        """Take the light theme on a light terminal, unless another was chosen or it is too late."""
+        colour, seconds = message.colour, message.seconds
         parts = [int(part, 16) / (16 ** len(part) - 1) for part in colour.split("/") if part]
         light = len(parts) >= 3 and sum(parts[:3]) / 3 > 0.5
         if light and seconds <= _IN_TIME and not (self._theme_chosen or self.no_color):
@@ -393,11 +299,8 @@ class Dashboard(App[int]):
                 self.screen.show_snapshot()
 
     async def on_open_run(self, message: OpenRun) -> None:
-        """Open another run in place of this one."""
-        await self.open_run(message.path)
-
-    async def open_run(self, path: Path) -> None:
         """Open another run in place of this one; the one that is open is just shown."""
+        path = message.path
         old = self.connection
         if old is not None and old.path == path:
             self._back_to_grid()
@@ -488,30 +391,32 @@ class Dashboard(App[int]):
         """Run an action as soon as the palette, which asked for it, is gone."""
         action = message.action
         if isinstance(self.screen, CommandPalette):
-            self.set_timer(0.02, partial(self.post_message, RunAction(action)))
+            self.set_timer(0.02, partial(self.post_message, replace(message)))
         elif isinstance(action, str):
             self.call_later(self.run_action, action)
         else:
-            self.call_later(action)
+            self.post_message(action)
 
     def action_open_class(self) -> None:
         """Ask for a class by a part of its name, then list its images."""
+        from camtui.tui.find import Classes
+
         words = "a class, by a part of its name"
         self.push_screen(CommandPalette(providers=[Classes], placeholder=words))
 
-    def show_cell(self, *, backbone: str = "", method: str = "", metric: str = "") -> None:
+    def on_show_cell(self, message: ShowCell) -> None:
         """Put the grid's cursor on a backbone or a method, or show another metric."""
         grid = self._back_to_grid()
         if grid is not None:
-            grid.show_cell(backbone, method, metric)
+            grid.show_cell(message.backbone, message.method, message.metric)
 
-    def show_class(self, name: str) -> None:
+    def on_show_class(self, message: ShowClass) -> None:
         """List the chosen cell's images of a class, true or predicted."""
-        self._open_chosen(lambda cell, metric: self._open_cell(cell, metric, name))
+        self._open_chosen(lambda cell, metric: self._open_cell(cell, metric, message.name))
 
-    def show_image(self, image: int) -> None:
+    def on_show_image(self, message: ShowImage) -> None:
         """Show an image under the chosen cell's method."""
-        self._open_chosen(lambda cell, metric: self._open_image(cell, image, metric))
+        self._open_chosen(lambda cell, metric: self._open_image(cell, message.image, metric))
 
     def _open_chosen(self, open_: Callable[[int, str], None]) -> None:
         grid = self._back_to_grid()

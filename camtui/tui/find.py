@@ -7,20 +7,24 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.message import Message
 
 from camtui.runs import list_runs, reference
-from camtui.tui.screens.base import holds
+from camtui.tui.run_connection import RunConnection
+from camtui.tui.screens.base import RunScreen, holds
+from camtui.tui.screens.runs import OpenRun
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from camtui.tui.app import Dashboard
+    from textual.screen import Screen
+
+    from evaluator.store.reader import RunReader
 
 _MOST = 12
 """Images, and classes, that are listed of those that are found."""
@@ -30,9 +34,32 @@ _NAME_WIDTH = 30
 
 @dataclass
 class RunAction(Message):
-    """Request for an action of the application: ``open_log('plan')``, or something to call."""
+    """Request for an action of the application, ``open_log('plan')``, or for that of a message."""
 
-    action: str | Callable[[], object]
+    action: str | Message
+
+
+@dataclass
+class ShowCell(Message):
+    """Request for the grid, its cursor on a backbone or a method, or with another metric."""
+
+    backbone: str = ""
+    method: str = ""
+    metric: str = ""
+
+
+@dataclass
+class ShowClass(Message):
+    """Request for the images of a class, by its name."""
+
+    name: str
+
+
+@dataclass
+class ShowImage(Message):
+    """Request for an image, by its number."""
+
+    image: int
 
 
 class Found(NamedTuple):
@@ -46,7 +73,7 @@ class Found(NamedTuple):
 
     name: str
     kind: str
-    action: str | Callable[[], object]
+    action: str | Message
     names: str = ""
 
 
@@ -83,10 +110,6 @@ class Everything(Provider):
         """Read what lies in the folder of runs."""
         self._runs: list[Path] = await asyncio.to_thread(list_runs)
 
-    @property
-    def _dashboard(self) -> Dashboard:
-        return cast("Dashboard", self.app)
-
     def _commands(self) -> Iterator[Found]:
         """The commands that do something now."""
         for name, more, action in _commands():
@@ -95,26 +118,27 @@ class Everything(Provider):
 
     def _of_run(self) -> Iterator[Found]:
         """Metrics, methods and networks of the run that is open, and every run."""
-        app, latest = self._dashboard, self._dashboard.latest
-        if latest is None:
+        connection = connection_of(self.screen)
+        if connection is None:
             return
+        latest = connection.displayed
         for key in latest.metrics:
             metric = known_metrics()[key]
-            yield Found(metric.title, "metric", partial(app.show_cell, metric=key), key)
+            yield Found(metric.title, "metric", ShowCell(metric=key), key)
         for name in latest.methods:
-            yield Found(name, "method", partial(app.show_cell, method=name))
+            yield Found(name, "method", ShowCell(method=name))
         for name in latest.backbones:
-            yield Found(name, "network", partial(app.show_cell, backbone=name))
+            yield Found(name, "network", ShowCell(backbone=name))
         for path in self._runs:
-            yield Found(reference(path), "run", partial(app.open_run, path))
+            yield Found(reference(path), "run", OpenRun(path))
 
     async def _of_images(self, query: str) -> AsyncIterator[Found]:
         """Classes of the chosen network, and images, that hold the words."""
-        app, connection = self._dashboard, self._dashboard.connection
+        connection = connection_of(self.screen)
         cells = connection.displayed.cells if connection else []
         if connection is None or not cells:
             return
-        async for found in found_classes(app, query):
+        async for found in found_classes(self.screen, query):
             yield found
         matching = partial(_matching, cell=cells[0].id, words=query)
         try:
@@ -122,7 +146,7 @@ class Everything(Provider):
         except CamtuiError:  # of a file that has gone
             return
         for image, path in images:
-            yield Found(path, "image", partial(app.show_image, image))
+            yield Found(path, "image", ShowImage(image))
 
     async def discover(self) -> Hits:
         """List the commands; everything else is found by its name."""
@@ -152,31 +176,36 @@ class Classes(Provider):
 
     async def discover(self) -> Hits:
         """List the first classes."""
-        async for found in found_classes(cast("Dashboard", self.app), ""):
+        async for found in found_classes(self.screen, ""):
             yield DiscoveryHit(_line(found), self._act(found), text=found.name)
 
     async def search(self, query: str) -> Hits:
         """List the classes that hold the words."""
-        async for found in found_classes(cast("Dashboard", self.app), query):
+        async for found in found_classes(self.screen, query):
             yield Hit(_score(query, found), _line(found), self._act(found), text=found.name)
 
     def _act(self, found: Found) -> Callable[[], object]:
         return partial(self.app.post_message, RunAction(found.action))
 
 
-async def found_classes(app: Dashboard, query: str) -> AsyncIterator[Found]:
+def connection_of(screen: Screen[Any]) -> RunConnection | None:
+    """Return the connection to the run that a screen shows."""
+    return screen.connection if isinstance(screen, RunScreen) else None
+
+
+async def found_classes(screen: Screen[Any], query: str) -> AsyncIterator[Found]:
     """Yield the classes of the networks that hold the words, each name once."""
-    connection, names = app.connection, dict[str, None]()
+    connection, names = connection_of(screen), dict[str, None]()
     if connection is None:
         return
     for backbone in connection.displayed.backbones:
         names |= dict.fromkeys(await connection.class_names(backbone))
     found = [name for name in names if holds(query, name)]
     for name in found[:_MOST]:
-        yield Found(name, "class", partial(app.show_class, name))
+        yield Found(name, "class", ShowClass(name))
 
 
-def _matching(reader: Any, cell: int, words: str) -> list[tuple[int, str]]:
+def _matching(reader: RunReader, cell: int, words: str) -> list[tuple[int, str]]:
     """Read number and path of the first images whose path holds the words."""
     return [
         (image, printable(reader.images.get(image).path))

@@ -121,10 +121,10 @@ def step_lines(start: Start, now: float, width: int) -> list[list[Field]]:
         done = bool(later)
         seconds = (start.since[later[0]] if done else now) - start.since[step]
         sign = Field("  ✓ ", "good") if done else Field("  ◌ ", "accent")
-        said = start.steps[step]
-        line = [sign, Field(f"{step:<9}", "strong"), Field(printable(said.text))]
-        if not done and said.share:
-            filled, empty = bar(said.share, min(20, max(4, width - 60)))
+        latest = start.steps[step]
+        line = [sign, Field(f"{step:<9}", "strong"), Field(printable(latest.text))]
+        if not done and latest.share:
+            filled, empty = bar(latest.share, min(20, max(4, width - 60)))
             line += [Field("  "), Field(filled, "bar"), Field(empty, "trough")]
         lines.append([*line, Field(f"  {duration(seconds)}", "dim")])
     lines.append([])
@@ -136,9 +136,9 @@ def step_lines(start: Start, now: float, width: int) -> list[list[Field]]:
         lines.append([Field(f"{'':13}  {printable(', '.join(plan.methods))}", "dim")])
         lines.append([])
     lines.append([Field("  q leaves, and the run begins all the same; x gives it up", "dim")])
-    for text in start.lines:
-        role = "warn" if text.startswith("warning") else "dim"
-        lines.append([Field(f"  {printable(text)}", role)])
+    for said in start.lines:
+        role = "warn" if said.startswith("warning") else "dim"
+        lines.append([Field(f"  {printable(said)}", role)])
     return lines
 
 

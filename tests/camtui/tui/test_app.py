@@ -12,13 +12,8 @@ from rich.style import Style
 from textual.color import Color
 from textual.command import CommandPalette
 
-from camtui.tui.app import (
-    CONDITIONAL_ACTIONS,
-    AsciiFilter,
-    Dashboard,
-    sequence,
-    unavailable_reason,
-)
+from camtui.tui.app import CONDITIONAL_ACTIONS, Dashboard, unavailable_reason
+from camtui.tui.terminal import AsciiFilter, sequence
 from evaluator.text import as_ascii
 from tests.camtui.tui.support import DashboardTester, Settings, opened, toasts
 from tests.holder import held

@@ -9,7 +9,7 @@ import pytest
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
-from camtui.tui.app import KeyDecoder
+from camtui.tui.terminal import BackgroundTold, KeyDecoder
 from camtui.tui.theme import (
     DARK,
     LIGHT,
@@ -143,7 +143,7 @@ async def test_a_light_terminal_gets_the_light_theme(
     seeded: Path, colour: str, seconds: float, theme: str
 ) -> None:
     async with opened(seeded) as tester:
-        tester.app.background_told(colour, seconds)
+        tester.app.post_message(BackgroundTold(colour, seconds))
         await tester.settle()
         assert tester.app.theme == theme
     assert "theme" not in remembered(), "nobody has chosen it"
@@ -151,7 +151,8 @@ async def test_a_light_terminal_gets_the_light_theme(
 
 async def test_a_theme_that_was_chosen_stays_on_a_light_terminal(seeded: Path) -> None:
     async with opened(seeded, settings=Settings(theme="okabe-dark")) as tester:
-        tester.app.background_told("ffff/ffff/ffff", 0.01)
+        tester.app.post_message(BackgroundTold("ffff/ffff/ffff", 0.01))
+        await tester.settle()
         assert tester.app.theme == "okabe-dark"
 
 
