@@ -109,6 +109,7 @@ class RunScreen(Screen[None]):
         elif not tiny and self.has_class("tiny") and self._focused_before is not None:
             self.call_after_refresh(self._focused_before.focus)
         self.set_class(tiny, "tiny")
+        self.set_class(width >= 110, "-previews")
         self.set_class(width >= 120, "-wide")
         self.set_class(height >= 34, "-tall")
         self.set_class(height < 20, "-short")

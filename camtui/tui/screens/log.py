@@ -10,6 +10,7 @@ from functools import partial
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Horizontal
 
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, TableColumn, count, duration
@@ -17,6 +18,7 @@ from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.widgets.fields import Line, TextLines
+from camtui.tui.widgets.preview import Preview
 from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
@@ -49,7 +51,9 @@ class LogScreen(RunScreen):
     def body(self) -> ComposeResult:
         """Compose the names of the lists, and the one that is chosen."""
         yield TextLines(id="tabs")
-        yield LineTable(id="log", can_open=False)
+        with Horizontal(id="listed"):
+            yield LineTable(id="log", can_open=False)
+            yield Preview()
         yield TextLines(id="whole", classes="ruled")
 
     def on_mount(self) -> None:
@@ -86,6 +90,7 @@ class LogScreen(RunScreen):
         if follows and lines:
             table.action_last()
         self._show_whole()
+        self._show_preview()
 
     async def _fetch(self, tab: int) -> None:
         makers = {"errors": failure_lines, "plan": plan_lines, "log file": log_lines}
@@ -94,8 +99,20 @@ class LogScreen(RunScreen):
             self._put(shown, at_end=TABS[tab] == "log file")
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
-        """Show the line under the cursor whole."""
+        """Show the line under the cursor whole, and the image of a failure."""
         self._show_whole()
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        failure, preview = self.table.cursor[0], self.query_one(Preview)
+        self.set_class(TABS[self.tab] != "errors", "-unlike")
+        if not preview.seen or not isinstance(failure, tuple) or len(failure) != 3:
+            return
+        cell, image, _ = failure
+        if cell in self.snapshot.views:
+            known = self.snapshot.views[cell].cell
+            load = partial(preview.load, self.connection, known, image, "adcc")
+            self.fetch(load, "preview")
 
     def _show_whole(self) -> None:
         """Show the field under the cursor that may be cut in the table: that of the open width."""
