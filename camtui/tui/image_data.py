@@ -299,10 +299,11 @@ def name_lines(
 
 
 def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:
-    """Open the file of an image and draw its overlay."""
+    """Open the file of an image and draw its overlay; the image alone where there is no map."""
     found = open_input(plan.folder, record.image, seen_by(record.loaded, plan.resize))
     map_ = saliency_map(record.cell.method, record.row, record.loaded)
     panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
+    kind: PictureKind = "input" if map_ is None and found.pixels is not None else "overlay"
     return gallery_item(
-        ImageData(record, panels, found.problem), "overlay", DisplayOptions(look=remembered_look())
+        ImageData(record, panels, found.problem), kind, DisplayOptions(look=remembered_look())
     )

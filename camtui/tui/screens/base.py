@@ -112,6 +112,7 @@ class RunScreen(Screen[None]):
             if back is not None:
                 self.call_after_refresh(back.focus)
         self.set_class(tiny, "tiny")
+        self.set_class(width >= 110, "-previews")
         self.set_class(width >= 120, "-wide")
         self.set_class(width >= 180 and height >= 44, "-huge")
         self.set_class(height >= 34, "-tall")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
@@ -22,7 +24,8 @@ from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import header
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.table import EndNear, HeadClicked, LineTable, RowOpened
+from camtui.tui.widgets.preview import Preview
+from camtui.tui.widgets.table import CursorMoved, EndNear, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row
 from evaluator.statistics import Mean
@@ -85,7 +88,7 @@ def list_columns(by: By | Literal[""], metric: str, width: int) -> list[TableCol
     else:
         columns = [
             TableColumn("place", "#", width=6),
-            TableColumn("image", "image", width=24 if width < 100 else 32, numeric=False),
+            TableColumn("image", "image", width=24 if width < 120 else 32, numeric=False),
             TableColumn("classes", "true → predicted", numeric=False),
             TableColumn("confidence", "confidence\n→ masked", width=11),
         ]
@@ -95,7 +98,7 @@ def list_columns(by: By | Literal[""], metric: str, width: int) -> list[TableCol
 
 def other_metrics(metric: str, width: int) -> list[str]:
     """Return the metrics beside the one that orders, where there is room."""
-    beside = ("average_drop", "coherency", "complexity", "adcc") if width >= 100 else ()
+    beside = ("average_drop", "coherency", "complexity", "adcc") if width >= 96 else ()
     return [key for key in beside if key != metric]
 
 
@@ -174,6 +177,7 @@ class CellScreen(ListScreen):
         self._curve: list[Mean] = []
         self._histogram: list[int] = []
         self._drawn_at = (0, "")
+        self._shown: tuple[int, object, str] = (0, None, "")
 
     def body(self) -> ComposeResult:
         """Compose the averages, the two plots, the list."""
@@ -182,7 +186,15 @@ class CellScreen(ListScreen):
             yield TextLines(id="histogram", classes="ruled")
             yield TextLines(id="convergence", classes="ruled")
         yield TextLines(id="listhead", classes="ruled")
-        yield LineTable(id="images")
+        with Horizontal(id="listed"):
+            yield LineTable(id="images")
+            yield Preview()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """List as many columns as there is room for now."""
+        super().on_resize(event)
+        if self._listed or self._groups:
+            self.call_after_refresh(self._show_list)
 
     def on_mount(self) -> None:
         """Begin with the list in focus: Enter opens the worst image."""
@@ -287,7 +299,7 @@ class CellScreen(ListScreen):
         self._show_list()
 
     def _show_list(self) -> None:
-        cell, width = self.cell, self.app.size.width
+        cell, width = self.cell, self.table.size.width or self.app.size.width
         shown = other_metrics(self.metric, width)
         lines = [
             image_line(place, listed, self._class_names, shown)
@@ -305,6 +317,22 @@ class CellScreen(ListScreen):
         columns = list_columns(self.by, self.metric, width)
         self.table.show(columns, lines, empty=nothing, more=more, filter=self.words)
         self._show_list_head()
+        self.set_class(bool(self.by), "-unlike")
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        """Show the image under the cursor, where there is room beside the list."""
+        cell, image = self.cell, self.table.cursor[0]
+        preview = self.query_one(Preview)
+        wanted = (self.cell_id, image, self.metric)
+        if cell is not None and isinstance(image, int) and preview.seen and wanted != self._shown:
+            self._shown = wanted
+            load = partial(preview.load, self.connection, cell, image, self.metric)
+            self.fetch(load, "preview")
+
+    def on_cursor_moved(self, _: CursorMoved) -> None:
+        """Show the image under the cursor."""
+        self._show_preview()
 
     def on_end_near(self, _: EndNear) -> None:
         """Load more before the end is reached."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Horizontal
 
 from camtui.format import Field, TableColumn, count, half_width, percent, signed_percent
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import header, shortened
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.table import LineTable, RowOpened
+from camtui.tui.widgets.preview import DELAY, Preview
+from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.catalog import is_control, known_metrics
 from evaluator.errors import CamtuiError
 from evaluator.store.reader import RunReader
@@ -274,7 +277,9 @@ class ChangedScreen(RunScreen):
     def body(self) -> ComposeResult:
         """Compose the title and the list."""
         yield TextLines(id="compared")
-        yield LineTable(id="changed")
+        with Horizontal(id="listed"):
+            yield LineTable(id="changed")
+            yield Preview()
 
     def on_mount(self) -> None:
         """Read the images."""
@@ -334,6 +339,32 @@ class ChangedScreen(RunScreen):
             lines.append(Line(one.path, fields))
         empty = f"{known_metrics()[self._metric].title} is made of averages: no image has it"
         self.table.show(columns, lines, empty=empty)
+        self._show_preview()
+
+    def on_cursor_moved(self, _: CursorMoved) -> None:
+        """Show the image under the cursor."""
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        path = self.table.cursor[0]
+        if isinstance(path, bytes) and self.query_one(Preview).seen:
+            self.fetch(partial(self._load_preview, path), "preview")
+
+    async def _load_preview(self, path: bytes) -> None:
+        """Show the image as the second run has it."""
+        from camtui.tui.image_data import DisplayOptions, gallery_item, remembered_look
+        from camtui.tui.screens.two import Side, read_side
+
+        await asyncio.sleep(DELAY)
+        side = Side(self._paths[1], *self._cell)
+        try:
+            data = await asyncio.to_thread(read_side, side, path, self._metric)
+        except (CamtuiError, sqlite3.Error) as error:
+            self.query_one(Preview).show([[Field(f" {error}", "warn")]], [])
+            return
+        item = gallery_item(data, "overlay", DisplayOptions(look=remembered_look()))
+        name = Field(f" {printable(side.run.stem, 30)}", "dim")
+        self.query_one(Preview).show([[name]], [item])
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Show the image under both runs."""

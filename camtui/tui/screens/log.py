@@ -11,6 +11,7 @@ from functools import partial
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Horizontal
 
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, TableColumn, count, duration
@@ -18,6 +19,7 @@ from camtui.tui import text
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.widgets.fields import Line, TextLines, field_at
+from camtui.tui.widgets.preview import Preview
 from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone
@@ -54,7 +56,9 @@ class LogScreen(ListScreen):
     def body(self) -> ComposeResult:
         """Compose the names of the lists, and the one that is chosen."""
         yield TextLines(id="tabs")
-        yield LineTable(id="log", can_open=False)
+        with Horizontal(id="listed"):
+            yield LineTable(id="log", can_open=False)
+            yield Preview()
         yield TextLines(id="whole", classes="ruled")
 
     def on_mount(self) -> None:
@@ -93,6 +97,7 @@ class LogScreen(ListScreen):
         if follows and lines:
             table.action_last()
         self._show_whole()
+        self._show_preview()
 
     def _filtered(self) -> list[Line]:
         words = self.words
@@ -112,8 +117,20 @@ class LogScreen(ListScreen):
             self._put(shown, at_end=TABS[tab] == "log file")
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
-        """Show the line under the cursor whole."""
+        """Show the line under the cursor whole, and the image of a failure."""
         self._show_whole()
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        failure, preview = self.table.cursor[0], self.query_one(Preview)
+        self.set_class(TABS[self.tab] != "errors", "-unlike")
+        if not preview.seen or not isinstance(failure, tuple) or len(failure) != 3:
+            return
+        cell, image, _ = failure
+        if cell in self.snapshot.views:
+            known = self.snapshot.views[cell].cell
+            load = partial(preview.load, self.connection, known, image, "adcc")
+            self.fetch(load, "preview")
 
     def _show_whole(self) -> None:
         """Show the field under the cursor that may be cut in the table: that of the open width."""

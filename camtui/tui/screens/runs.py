@@ -202,7 +202,7 @@ class RunsScreen(ListScreen):
         """Compose the list, and the difference of the run under the cursor."""
         with Horizontal(id="list"):
             yield LineTable(id="runs")
-            yield TextLines(id="preview", classes="ruled")
+            yield TextLines(id="run-preview", classes="ruled")
         yield TextLines(id="difference", classes="ruled")
 
     def on_mount(self) -> None:
@@ -286,7 +286,7 @@ class RunsScreen(ListScreen):
         else:
             same = "the same plan as the run that is open"
             words = differences(mine.plan, chosen.plan) or [same]
-        panel, preview = self.query_one("#difference"), self.query_one("#preview", TextLines)
+        panel, preview = self.query_one("#difference"), self.query_one("#run-preview", TextLines)
         panel.border_title = rule(f"against the open run, {printable(self.connection.path.stem)}")
         if chosen is not None and chosen.problem:
             self.put("difference", [[Field(f" {chosen.problem}", "error")]])

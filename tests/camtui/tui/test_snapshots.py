@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from camtui.tui.screens.compare import CompareScreen
 from tests.camtui.tui.support import SIZES, DashboardTester, opened
+from tests.synthetic import make_run
 
 FOLDER = Path(__file__).parent / "snapshots"
 SCREENS = {
@@ -22,8 +24,21 @@ SCREENS = {
     "log": ("5",),
     "help": ("question_mark",),
 }
-PICTURES = {"gallery": ("3", "A")}
+PICTURES = {
+    "gallery": ("3", "A"),
+    "played": ("3", "space", *["left"] * 29, *["right"] * 9),
+    "two": ("3", "vertical_line"),
+    "compare": (),
+    "changed": ("enter",),
+}
 PICTURE_SIZES = [(80, 24), (140, 40), (200, 55)]
+
+
+@pytest.fixture(scope="session")
+def worse(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the images of the seeded one whose drops are higher."""
+    path = tmp_path_factory.mktemp("worse") / "worse.db"
+    return make_run(path, shift=0.1, data=seeded.parent / "data", pictures=True)
 
 
 def normalised(svg: str) -> str:
@@ -56,10 +71,15 @@ async def test_screen(
 
 @pytest.mark.parametrize("size", PICTURE_SIZES, ids=str)
 @pytest.mark.parametrize("screen", PICTURES)
-async def test_screen_of_pictures(seeded: Path, screen: str, size: tuple[int, int]) -> None:
+async def test_screen_of_pictures(
+    seeded: Path, worse: Path, screen: str, size: tuple[int, int]
+) -> None:
     async with opened(Path(os.path.relpath(seeded)), size) as tester:
+        if screen in ("compare", "changed"):
+            await tester.app.push_screen(CompareScreen(tester.connection, seeded, worse))
+            await tester.until(lambda: tester.cells("differences"))
         await tester.press(*PICTURES[screen])
-        await tester.pilot.pause(0.3)
+        await tester.pilot.pause(0.5)
         await compared(tester, screen, size)
 
 

@@ -145,9 +145,9 @@ async def test_the_run_under_the_cursor_is_previewed(
     first, second = two_runs
     async with listed(first, 2, SIZES[size]) as tester:
         tester.table("runs").select(second)
-        await tester.until(lambda: tester.heading("preview") == "second")
+        await tester.until(lambda: tester.heading("run-preview") == "second")
         assert tester.heading("difference") == "against the open run, first"
-        preview = tester.part("preview")
+        preview = tester.part("run-preview")
         for words in ("networks  resnet18, vgg16", "scorecam", "1 image failed", "├", "±"):
             assert words in preview
         rows = {row[1]: row for row in tester.cells("runs")}
