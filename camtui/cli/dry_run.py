@@ -167,9 +167,9 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     for one in work:
         print(
             f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} "
-            f"forwards an image, {_to_do(one)}"
+            f"passes an image, {_to_do(one)}"
         )
-    print(f"forwards  {count(_forwards(work))}")
+    print(f"passes    {count(_forwards(work))}")
     print(f"time      {_time(seconds, len(request.settings.devices))}")
     for line in manifest.remark_lines():
         print_message(line)

@@ -25,7 +25,7 @@ def report(
     worst: Annotated[
         int,
         typer.Option(
-            "--worst", metavar="N", min=0, help="How many of the worst images of each backbone."
+            "--worst", metavar="N", min=0, help="How many of the worst images of each network."
         ),
     ] = 6,
     charts: Annotated[

@@ -18,7 +18,7 @@ def test_methods_and_backbones(home: Path) -> None:
     text = typed("methods").stdout
     assert text.count("a control: not ranked") == len(controls)
     assert text.count("needs attention blocks over all tokens") == 2
-    assert "4,097 forwards an image" in text
+    assert "4,097 passes an image" in text
     assert "options n=4" in text or "variant=" in text
     backbones = json.loads(typed("backbones", "--json").stdout)
     assert {"resnet50", "efficientnet_lite0"} <= {
