@@ -1,4 +1,4 @@
-"""The target layer that the rule of docs/networks.md finds in networks of timm, as its table.
+"""The target layer that the rule of docs/layers.md finds in networks of timm, as its table.
 
 ``python benchmarks/target_layers.py NAME …``, with random weights: no download. One line each,
 ``| NAME | layer | K × h × w | cut |``, with the remark or the refusal where there is one.

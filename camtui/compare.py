@@ -135,8 +135,8 @@ def compare_runs(
     common = [name for name in mine if name in theirs]
     if not common:
         raise NotFound(
-            f"no common cell: {_listed(mine)} and {_listed(theirs)}",
-            "cells pair by equal backbone and method names, options "
+            f"nothing in common: {_listed(mine)} and {_listed(theirs)}",
+            "methods pair by equal names of network and method, options "
             "and weights' file names included",
         )
     found = [
@@ -200,7 +200,7 @@ def _listed(cells: dict[str, Cell], most: int = 4) -> str:
     return (
         ", ".join(names[:most]) + (" …" if len(names) > most else "")
         if names
-        else "no finished cell"
+        else "nothing finished"
     )
 
 

@@ -31,31 +31,17 @@ class Size(NamedTuple):
 FRONT = Size(800, 60, 15)
 PAGE = Size(1000, 60, 18)
 """What a page should have, and every new one has."""
-EARLIER = Size(3200, 210, 28)
+WITH_TABLES = Size(1950, 80, 18)
+"""What pages of reference have, half of whose words stand in tables."""
+PAGES_WITH_TABLES = frozenset(
+    ["commands", "faults", "layers", "metrics", "networks", "protocol", "stopping"]
+)
+EARLIER = Size(2900, 175, 25)
 """What pages have that were there before there were limits: these go down, never up."""
 EARLIER_PAGES = frozenset(
-    [
-        "architecture",
-        "benchmarks",
-        "commands",
-        "extending",
-        "faults",
-        "gpu",
-        "judge",
-        "long-runs",
-        "methods",
-        "metrics",
-        "networks",
-        "protocol",
-        "ray",
-        "results",
-        "ssh",
-        "stopping",
-        "truth",
-        "development/house",
-    ]
+    ["architecture", "judge", "methods", "results", "ssh", "development/house"]
 )
-ALL_WORDS = 33_500
+ALL_WORDS = 26_500
 
 
 def prose(text: str) -> list[str]:
@@ -96,8 +82,9 @@ def test_what_is_counted() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_short(page: str) -> None:
-    earlier = page.removeprefix("docs/").removesuffix(".md") in EARLIER_PAGES
-    limit = FRONT if page == "README.md" else EARLIER if earlier else PAGE
+    name = page.removeprefix("docs/").removesuffix(".md")
+    known = dict.fromkeys(PAGES_WITH_TABLES, WITH_TABLES) | dict.fromkeys(EARLIER_PAGES, EARLIER)
+    limit = FRONT if page == "README.md" else known.get(name, PAGE)
     found = size(PAGES[page].read_text())
     assert all(has <= most for has, most in zip(found, limit, strict=True)), (found, limit)
 

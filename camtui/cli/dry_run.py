@@ -169,17 +169,17 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     for one in work:
         print(
             f"stage {one.stage.id:<3} {one.stage.title}: {one.stage.forwards_per_image:,.0f} "
-            f"forwards an image, {_to_do(one)}"
+            f"passes an image, {_to_do(one)}"
         )
     if len(plan.backbones) > 1:
         for name in dict.fromkeys(one.stage.backbone_name for one in work):
             of_it = [one for one in work if one.stage.backbone_name == name]
             price = _seconds(of_it, known, workers)
             print(
-                f"network   {name}: {count(_forwards(of_it))} forwards"
+                f"network   {name}: {count(_forwards(of_it))} passes"
                 f"{f', about {duration(price)}' if price is not None else ''}"
             )
-    print(f"forwards  {count(_forwards(work))}")
+    print(f"passes    {count(_forwards(work))}")
     print(f"time      {_time(seconds, workers)}")
     for line in manifest.remark_lines():
         print_message(line)

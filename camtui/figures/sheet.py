@@ -68,7 +68,7 @@ def open_panels(reader: RunReader, cell: Cell, ref: ImageRef, *, truth: bool = F
     if saliency is None:
         raise NotFound(
             f"the run keeps no map of {cell.backbone}/{cell.method}",
-            "camtui worst RUN lists images of other cells",
+            "camtui worst RUN NETWORK:METHOD lists images of others",
         )
     return CellPanels(
         image=image, saliency=saliency, loaded=loaded, inside=inside, cell=cell, ref=ref, row=row

@@ -143,7 +143,7 @@ def test_other_seeds_are_a_note(tmp_path: Path) -> None:
 
 def test_no_common_cell_and_no_common_image(tmp_path: Path) -> None:
     first = run(tmp_path, "a")
-    with pytest.raises(NotFound, match="no common cell: resnet18/fakecam"):
+    with pytest.raises(NotFound, match="nothing in common: resnet18/fakecam"):
         compare_runs(first, run(tmp_path, "b", backbones=["vgg16"]), ADCC)
     with pytest.raises(NotFound, match="no image in common"):
         compare_runs(

@@ -76,7 +76,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     shape = f"{found['channels']} × {found['height']} × {found['width']}"
     kind = {1: "grey", 3: "colour"}.get(seen["channels"], f"{seen['channels']} channels")
     tokens = "" if found["tokens"] is None else f", behind {found['tokens']} prefix tokens"
-    cut = "its graph" if found["cut"] == "graph" else "hooks: every head costs a forward"
+    cut = "its graph" if found["cut"] == "graph" else "hooks: every head costs a pass"
     named = (
         f": {', '.join(classes[:3])} …"
         if classes
@@ -99,7 +99,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"score      {found['score']}"
     yield from (f"remark     {remark}" for remark in found["remarks"])
     yield (
-        f"speed      {found['forwards_per_second']:.1f} forwards/s, {found['batch_size']} "
+        f"speed      {found['forwards_per_second']:.1f} passes/s, {found['batch_size']} "
         f"at a time on {found['device']}"
     )
     for place, one in enumerate(found["top"]):
@@ -136,7 +136,7 @@ def backbones(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the backbones, and whether their weights are here; or check one.
+    """List the networks, and whether their weights are here; or check one.
 
     Those that installed packages register stand behind camtui's own; their code is not imported.
     Naming code with --check allows it to run from now on.

@@ -57,7 +57,7 @@ def bench(
 ) -> None:
     """Measure this machine, and how long Table 2 would take on it.
 
-    Forwards a second by backbone, on synthetic images, with the batch size that suits it.
+    Passes a second by network, on synthetic images, with the batch size that suits it.
 
     Example: camtui bench -b resnet50 --precision mixed
     """
@@ -102,7 +102,7 @@ def _print_figures(found: dict[str, Any]) -> None:
     sizes = found["batch_sizes"]
     size = sizes["bf16" if found["precision"] == "bf16" else "fp32"]
     print(
-        f"{found['backbone']:<18} {found['measuring']:>8.1f} forwards/s raw   gradient "
+        f"{found['backbone']:<18} {found['measuring']:>8.1f} passes/s raw   gradient "
         f"rows {share[0]:3.0f} %   "
         f"score-cam masks {share[1]:3.0f} % of {found['weighing']:.1f}   batch {size}",
         flush=True,

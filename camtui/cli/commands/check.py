@@ -40,9 +40,9 @@ def check(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check a method or a metric against the rules of all, on small networks; or load a backbone.
+    """Check a method or a metric against the rules of all, on small networks; or load a network.
 
-    Shape, numbers, the same alone and in batches, the same twice, nothing kept, forwards as
+    Shape, numbers, the same alone and in batches, the same twice, nothing kept, passes as
     declared, nothing overwritten. Naming code here allows it to run from now on.
 
     Example: camtui check ./mycam.py:MyCAM

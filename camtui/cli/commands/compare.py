@@ -223,7 +223,7 @@ def compare(
             "--fail-on-drop",
             min=0.0,
             metavar="X",
-            help="Exit with 5 if a cell is worse by more than X points.",
+            help="Exit with 5 if a method is worse by more than X points.",
         ),
     ] = None,
     force: Annotated[

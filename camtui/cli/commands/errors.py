@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,8 +96,7 @@ def _undefined_lines(found: list[UndefinedPayload], limit: int) -> Iterator[str]
     if found:
         yield f"average drop and ADCC of {counted(len(found), 'image')} {UNDEFINED}"
     for one in found[:limit]:
-        cells = one["cells"]
-        yield f"{one['image']}  ({cells[0] if len(cells) == 1 else f'{len(cells)} cells'})"
+        yield f"{one['image']}  ({_which(one['cells'])})"
 
 
 def _failure_lines(found: list[FailurePayload], limit: int) -> Iterator[str]:
@@ -108,8 +107,10 @@ def _failure_lines(found: list[FailurePayload], limit: int) -> Iterator[str]:
         f"{reason} {n}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
     )
     for failure in found[:limit]:
-        cells = (
-            failure["cells"][0] if len(failure["cells"]) == 1 else f"{len(failure['cells'])} cells"
-        )
         metric = f" {failure['metric']}" if failure["metric"] else ""
-        yield f"{failure['image']}  {failure['reason']}: {failure['detail']}  ({cells}{metric})"
+        where = f"({_which(failure['cells'])}{metric})"
+        yield f"{failure['image']}  {failure['reason']}: {failure['detail']}  {where}"
+
+
+def _which(cells: Sequence[str]) -> str:
+    return cells[0] if len(cells) == 1 else f"{len(cells)} network × method"

@@ -54,7 +54,10 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="A file, or - for standard output."),
     ] = "-",
     per_image: Annotated[
-        bool, typer.Option("--per-image", help="One record per image and cell, not averages.")
+        bool,
+        typer.Option(
+            "--per-image", help="Write a record per image, network and method, not averages."
+        ),
     ] = False,
     maps: Annotated[
         bool,

@@ -36,7 +36,7 @@ def figure(
     ],
     force: ForceOption = False,
 ) -> None:
-    """Draw a chart of a run, a panel per backbone. Needs matplotlib: pip install "camtui[figures]".
+    """Draw a chart of a run, a panel per network. Needs matplotlib: pip install "camtui[figures]".
 
     Example: camtui figure val convergence -o convergence.pdf
     """

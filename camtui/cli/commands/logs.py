@@ -40,7 +40,7 @@ def logs(
         int, typer.Option(metavar="N", min=0, help="How many lines of what is there.")
     ] = 200,
     level: Annotated[
-        str, typer.Option(metavar="info|warning|error", help="Only events of this level or graver.")
+        str, typer.Option(metavar="info|warning|error", help="Only events of this level or worse.")
     ] = "",
     json: JsonOption = False,
 ) -> None:

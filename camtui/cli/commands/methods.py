@@ -58,7 +58,7 @@ def methods(json: JsonOption = False) -> None:
     for method in listed:
         print(f"{method['key']:<16} {method['title']}: {method['weighs_by']}")
         print(f"{'':<16} {method['paper']}")
-        cost = f"{method['forwards']:,} forwards an image"
+        cost = f"{method['forwards']:,} passes an image"
         needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
         needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
@@ -71,7 +71,7 @@ def methods(json: JsonOption = False) -> None:
             f"{printable(one.name)} looks at it"
         )
     print_message(
-        f"forwards beyond the clean pass, with {_TYPICAL_CHANNELS} channels and a GAP head; "
+        f"passes beyond the clean one, with {_TYPICAL_CHANNELS} channels and a GAP head; "
         "options: -m KEY:NAME=VALUE"
     )
 

@@ -38,7 +38,7 @@ app = command_app()
 def new(
     axis: Annotated[
         Literal["method", "metric", "backbone"],
-        typer.Argument(metavar="AXIS", help="method, metric or backbone."),
+        typer.Argument(metavar="KIND", help="method, metric or backbone (a network)."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")],
     folder: Annotated[
@@ -47,7 +47,7 @@ def new(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write NAME.py, a method, a metric or a backbone that runs, and test_NAME.py.
+    """Write NAME.py, a method, a metric or a network that runs, and test_NAME.py.
 
     Example: camtui new method mycam
     """

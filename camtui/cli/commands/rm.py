@@ -27,7 +27,7 @@ def rm(
     backbone: Annotated[
         list[str] | None,
         typer.Option(
-            "--backbone", "-b", metavar="NAME", help="Take only this backbone out of the run."
+            "--backbone", "-b", metavar="NAME", help="Take only this network out of the run."
         ),
     ] = None,
     method: Annotated[
@@ -38,7 +38,7 @@ def rm(
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Remove a run, or a backbone or method of it with its rows.
+    """Remove a run, or a network or method of it with its rows.
 
     Of a run as a whole its file goes, and the log that it has written, nothing else. Asks first,
     and says what goes.
@@ -79,10 +79,7 @@ def _remove_part(
     with RunReader(path) as reader:
         part = part_of(reader, backbones=backbones, methods=methods)
     names = ", ".join(map(printable, (*backbones, *methods)))
-    what = (
-        f"{names} from {printable(path.stem)}: {counted(len(part.cells), 'cell')}, "
-        f"{counted(part.rows, 'row')}"
-    )
+    what = f"{names} from {printable(path.stem)}: {counted(part.rows, 'row')}"
     if not confirm(f"Remove {what}?", yes):
         raise typer.Exit(130)
     try:

@@ -146,7 +146,7 @@ def _backbone(loaded: LoadedBackbone) -> str:
     return ", ".join(parts)
 
 
-_CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a forward"}
+_CUTS = {"graph": "its graph", "hooks": "hooks: heads cost a pass"}
 
 
 def _environment(reader: RunReader) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _timing_lines(reader: RunReader) -> Iterator[str]:
             else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
         )
         done = f"{count(stage['done'])}/{count(stage['images'])}"
-        forwards = f"{stage['forwards_per_image']:g} forwards"
+        forwards = f"{stage['forwards_per_image']:g} passes"
         yield (
             f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14} "
             f" {duration(stage['seconds'])}"

@@ -24,7 +24,8 @@ app = command_app()
 def watch(
     run: RunArgument = "@last",
     cell: Annotated[
-        str, typer.Option(metavar="BACKBONE/METHOD", help="Open this cell at once.")
+        str,
+        typer.Option(metavar="NETWORK/METHOD", help="Open this method on this network at once."),
     ] = "",
     image: Annotated[
         str,

@@ -18,7 +18,7 @@ from tests.synthetic import make_run
 # typed; exit code; in the error: what was given or is missing; in the hint: what to type
 CASES: list[tuple[str, int, str, str]] = [
     ("statsu", 2, "'statsu'", "--help"),
-    ("new", 2, "Missing argument 'AXIS'. Choose from: method, metric, backbone", "--help"),
+    ("new", 2, "Missing argument 'KIND'. Choose from: method, metric, backbone", "--help"),
     ("new thing x", 2, "'thing' is not one of 'method', 'metric', 'backbone'", "--help"),
     ("schema statsu", 4, "statsu", "did you mean 'status'?"),
     ("judge val", 4, "no measure of truth", "camtui"),

@@ -61,7 +61,7 @@ def test_a_rule_from_the_first_dry_run_to_every_image(request_: list[str]) -> No
     again = done(*request_, "--dry-run")
     assert f"until     {met}" in again
     assert to_do(again) == [0, 0]
-    assert "forwards  0" in again
+    assert "passes    0" in again
 
     method = done(*request_, "-m", "layercam", "--dry-run")
     assert "layercam: not known yet" in method

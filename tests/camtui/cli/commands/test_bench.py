@@ -77,7 +77,7 @@ def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
     _print_figures(found)
     line = capsys.readouterr().out
     assert "resnet50" in line
-    assert "100.0 forwards/s raw" in line
+    assert "100.0 passes/s raw" in line
     assert "gradient rows  90 %" in line
     assert "score-cam masks  75 % of 400.0" in line
     assert line.endswith("batch 32\n")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("two_runs")
 def test_errors_by_reason_and_image() -> None:
     text = typed("errors", "good").stdout
     assert text.splitlines()[0] == "truncated 1"
-    assert "(7 cells)" in text
+    assert "(7 network × method)" in text
     document = validated("errors", typed("errors", "good", "--json"))
     assert document["total"] == 1
     assert len(document["errors"][0]["cells"]) == 7
@@ -58,7 +58,7 @@ def test_rows_without_a_drop_are_named_though_they_are_no_failures(two_runs: Pat
     make_run(two_runs / "runs" / "clean.db", methods=METHODS, failures=False)
     result = typed("errors", "clean")
     assert "average drop and ADCC of 1 image undefined: y is 0" in result.stderr
-    assert "ILSVRC2012_val_00000001.png  (7 cells)" in result.stderr
+    assert "ILSVRC2012_val_00000001.png  (7 network × method)" in result.stderr
     document = validated("errors", typed("errors", "clean", "--json"))
     assert (document["total"], len(document["undefined"])) == (0, 1)
     assert len(document["undefined"][0]["cells"]) == 7

@@ -90,7 +90,7 @@ def test_ctrl_c_while_following_leaves_the_run_alone(home: Path, closed: Path) -
 def test_the_dry_run_starts_nothing(home: Path) -> None:
     result = typed(*ask(home), "--dry-run")
     assert "12 of 12 images" in result.stdout
-    assert "Score-CAM: 4,098 forwards an image" in result.stdout
+    assert "Score-CAM: 4,098 passes an image" in result.stdout
     assert "time      not known: nothing was timed here" in result.stdout
     assert not list((home / "runs").iterdir())
     plan = json.loads(typed(*ask(home), "--dry-run", "--json").stdout)
@@ -157,10 +157,10 @@ def test_the_dry_run_counts_what_is_there_and_says_how_the_run_would_grow(home: 
     again = typed(*ask(home), "-n", "8", "--dry-run").stdout
     assert "time      about 0s on 1 worker, by earlier runs on this machine" in again
     assert "is there  it goes on" in again
-    assert "Score-CAM: 18 forwards an image, 0 images to do" in again, (
+    assert "Score-CAM: 18 passes an image, 0 images to do" in again, (
         "the fake backbone has 8 channels, and was loaded"
     )
-    assert "forwards  0" in again
+    assert "passes    0" in again
     every = typed(*ask(home), "--dry-run").stdout
     assert "all images instead of the first 8, for every method it has" in every
     assert "12 of 12 images" in every

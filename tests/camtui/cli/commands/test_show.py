@@ -30,7 +30,7 @@ def test_show_says_what_the_run_is() -> None:
         assert part in text
     assert "torch" in typed("show", "good", "--env").stdout
     assert "protocol" not in typed("show", "good", "--env").stdout
-    assert "forwards" in typed("show", "good", "--timings").stdout
+    assert "passes" in typed("show", "good", "--timings").stdout
     assert validated("show", typed("show", "good", "--json"))["run"]["plan"]["resize"] == 224
 
 
