@@ -110,13 +110,14 @@ def image(
 def _cells_of(reader: RunReader, text: str) -> list[Cell]:
     """The applicable cells of a backbone, which may also be named by one of its cells."""
     names = list(reader.backbones())
+    longest = sorted(names, key=len, reverse=True)
     name = next(
-        (known for known in names if text == known or text.startswith(f"{known}/")),
+        (known for known in longest if f"{text}/".startswith((f"{known}/", f"{known}:"))),
         text.split("/")[0],
     )
     if name not in names:
         raise NotFound(
-            f"the run has no backbone '{printable(text, 60)}'",
+            f"the run has no network '{printable(text, 60)}'",
             f"{did_you_mean(name, names)}it has {', '.join(names)}",
         )
     return [cell for cell in reader.cells() if cell.backbone == name and cell.applicable]
