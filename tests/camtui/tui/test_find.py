@@ -80,7 +80,7 @@ async def test_a_filter_that_nothing_meets_says_how_to_go_on(seeded: Path) -> No
         ("class 39", "class 39", "filter: class 39"),
         ("timings", "timings", "ms/image"),
         ("cel", "cell", "Worst images by"),
-        ("log", "logs", "▶log file"),
+        ("logs", "what the driver", "▶log file"),
     ],
 )
 async def test_the_palette_finds_anything_by_a_part_of_its_name(
