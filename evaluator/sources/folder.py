@@ -152,7 +152,11 @@ def _check(status: os.stat_result, expected_size: int | None, *, link: bool = Fa
 
 
 class FollowedFolder(PosixPath):
-    """A data folder whose links are followed wherever they lead (``--follow-links``)."""
+    """A data folder whose links are followed wherever they lead (``--follow-links``).
+
+    >>> FollowedFolder("/data/val").name
+    'val'
+    """
 
 
 def data_folder(path: str, *, follow_links: bool) -> Path:

@@ -28,6 +28,7 @@ class Tar(Archive):
     """A tar archive that is not compressed.
 
     >>> from pathlib import Path
+    >>> from evaluator.sources.base import Entry
     >>> Tar(Path("/data/val.tar"), b"val").open(Entry(b"a.jpg", None))
     Traceback (most recent call last):
     evaluator.errors.ImageUnreadable: No such file or directory
