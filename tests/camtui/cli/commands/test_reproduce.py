@@ -118,7 +118,7 @@ def test_seeded_networks_are_measured_to_the_end_on_twelve_real_images(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CAMTUI_DRIVER")
-    words = "--weights random:0 --only resnet18 -m fakecam,gradcam -n 12 --device cpu --no-watch -q"
+    words = "--weights random:0 --only resnet18 -m gradcam -n 12 --device cpu --no-watch -q"
     done = typed("reproduce", "poppi2021", "--data", str(SAMPLE), *words.split())
     assert done.exit_code == 0, done.stderr
     assert "resnet18:weights=random:0 (weights random:0: not the paper's)" in done.stdout
