@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from math import isfinite
@@ -183,8 +183,12 @@ def is_of_images(spec: str) -> bool:
 
     An option may make it one: ``layercam:layers=stages``.
     """
-    known = spec.partition(":")[0] in known_methods()
-    return known and isinstance(method(spec), ImageMethod)
+    kind = known_methods().get(spec.partition(":")[0])
+    if kind is None or issubclass(kind, ImageMethod):
+        return kind is not None
+    with suppress(UsageError):  # an option of another version's
+        return isinstance(method(spec), ImageMethod)
+    return False
 
 
 def is_control(spec: str) -> bool:
