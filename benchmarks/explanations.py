@@ -15,19 +15,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
+from evaluator.backbones import BackboneSpec
 from evaluator.catalog import method
 from evaluator.measuring.pipeline import Batch, Pipeline
 from evaluator.measuring.views import BatchView
 from evaluator.methods.base import ImageMethod
 from evaluator.networks.backbone_loading import load_backbone
 from evaluator.networks.network import Network
-from evaluator.plan import BackboneSpec
 
 SIZES = (16, 32)
 """Batch sizes that are tried; gradients go in quarters of them, in captum too."""
@@ -44,7 +45,8 @@ def photographs(count: int) -> Tensor:
     """Crops of a photograph, normalised as the network has it."""
     from skimage import data
 
-    pixels = torch.from_numpy(data.chelsea().copy()).permute(2, 0, 1).float() / 127.5 - 1
+    pixels = torch.from_numpy(data.chelsea().copy())  # type: ignore[no-untyped-call]  # scikit-image's is
+    pixels = pixels.permute(2, 0, 1).float() / 127.5 - 1
     return torch.stack([pixels[:, at : at + 224, 8 * at : 8 * at + 224] for at in range(count)])
 
 
@@ -106,10 +108,8 @@ def beside_captum(images: Tensor, rounds: int) -> None:
         assert isinstance(asked, ImageMethod)
         works: dict[str, Callable[[], object]] = {}
         for size in SIZES:
-            works[f"camtui {size}"] = lambda size=size, asked=asked: asked.explain(
-                views[size].image
-            )
-            works[f"captum {size}"] = lambda size=size, theirs=theirs: theirs(size)
+            works[f"camtui {size}"] = partial(asked.explain, views[size].image)
+            works[f"captum {size}"] = partial(theirs, size)
         taken = in_turns(rounds, works)
         ours, other = (
             min(value for name, value in taken.items() if name.startswith(who))
@@ -131,9 +131,11 @@ def beside_forwards(images: Tensor, rounds: int) -> None:
             for _ in network.passes(total, lambda start, stop: many[: stop - start]):
                 pass
 
-        taken = in_turns(
-            rounds, {spec: lambda asked=asked: asked.explain(view.image), "forwards": bare}
-        )
+        works: dict[str, Callable[[], object]] = {
+            spec: partial(asked.explain, view.image),
+            "forwards": bare,
+        }
+        taken = in_turns(rounds, works)
         print(f"{spec}: {taken['forwards'] / taken[spec]:.3f} of bare forwards; {_listed(taken)}")
 
 

@@ -127,7 +127,8 @@ curve, and its two known points. ``Frame`` says what ``frame`` is called with; `
 [0.5]
 
 Helpers for formulas: ``weighted_sum`` of the channels, ``sum_of_positions`` where a gradient may
-stand for every position, ``guarded_ratio`` that is 0 where the denominator is,
+stand for every position, ``guarded_ratio`` that is 0 where the denominator is, ``min_max`` of each
+map,
 ``first_right_singular_vector`` and ``high_power`` for principal directions.
 
 >>> from camtui.extend import sum_of_positions
@@ -152,9 +153,12 @@ it; it needs nothing from here.
 from __future__ import annotations
 
 from evaluator.methods.base import (
+    COMPOSITES,
     REFERENCES,
     SIGNS,
     Attention,
+    BiasGradient,
+    BlockScore,
     ChannelMasks,
     FixedMap,
     ImageMethod,
@@ -162,6 +166,7 @@ from evaluator.methods.base import (
     Method,
     View,
     guarded_ratio,
+    min_max,
     sum_of_positions,
     versions,
     weighted_sum,
@@ -177,9 +182,12 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "COMPOSITES",
     "REFERENCES",
     "SIGNS",
     "Attention",
+    "BiasGradient",
+    "BlockScore",
     "ChannelMasks",
     "Explained",
     "FixedMap",
@@ -197,6 +205,7 @@ __all__ = [
     "guarded_ratio",
     "high_power",
     "inner_steps",
+    "min_max",
     "pixel_gradient",
     "pixel_ranks",
     "stepwise_noise",

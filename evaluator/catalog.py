@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from math import isfinite
@@ -189,10 +189,12 @@ def is_of_images(spec: str) -> bool:
 
     An option may make it one: ``layercam:layers=stages``.
     """
-    try:
+    kind = known_methods().get(key_of(spec))
+    if kind is None or issubclass(kind, ImageMethod):
+        return kind is not None
+    with suppress(UsageError):  # an option of another version's
         return isinstance(method(spec), ImageMethod)
-    except UsageError:
-        return False
+    return False
 
 
 def lacks_maps(spec: str, metric: str) -> bool:

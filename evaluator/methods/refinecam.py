@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from evaluator.methods.base import ImageMethod, ImageView, Method, View, min_max
-from evaluator.methods.gradcam import GradCAM
-from evaluator.methods.gradcampp import GradCAMpp
-from evaluator.methods.layercam import LayerCAM
+from evaluator.methods import all_methods
+from evaluator.methods.base import ImageMethod, ImageView, View, min_max
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_BASES: dict[str, type[Method]] = {one.key: one for one in (GradCAMpp, LayerCAM, GradCAM)}
+_BASES = ("gradcampp", "layercam", "gradcam")
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,14 @@ class RefineCAM(ImageMethod):
     title = "RefineCAM"
     paper = "Domeniconi et al., 2026"
     weighs_by = "product of a CAM's maps at several resolutions"
-    choices = {"base": tuple(_BASES), "mix": ("product", "root")}
+    choices = {"base": _BASES, "mix": ("product", "root")}
     ranges = {"layers": (1, 16)}
     beyond_paper = True
 
     def explain(self, view: ImageView) -> Tensor:
         """``[B, H, W]``."""
         chosen = list(view.layers().values())[-self.layers :]
-        base, product = _BASES[self.base](), view.images.new_ones(view.images[:, 0].shape)
+        base, product = all_methods()[self.base](), view.images.new_ones(view.images[:, 0].shape)
         for activation, gradient in chosen:
             low = base.combine(cast("View", _Layer(activation, gradient)))
             product = product * view.upsample(min_max(low.relu()))

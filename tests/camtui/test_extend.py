@@ -18,7 +18,7 @@ NAMES = {
     1: """API_VERSION Attention ChannelMasks Explained FixedMap Frame ImageMethod ImageView Method
         Metric REFERENCES SIGNS Saliency Step View area_under_curve first_right_singular_vector
         guarded_ratio high_power inner_steps pixel_gradient pixel_ranks Probe stepwise_noise
-        sum_of_positions versions weighted_sum""",
+        sum_of_positions versions weighted_sum BiasGradient BlockScore COMPOSITES min_max""",
 }
 """The names of each version; what goes or means something else raises the version. Signatures:
 ``public_surface.txt``.
@@ -44,6 +44,9 @@ def test_every_name_has_an_example_or_stands_in_one() -> None:
 _TYPES = {
     "API_VERSION",
     "Attention",
+    "BiasGradient",
+    "BlockScore",
+    "COMPOSITES",
     "ChannelMasks",
     "ImageView",
     "Probe",
@@ -83,6 +86,7 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
 
 MADE_OF_OTHERS = {
     "wrongclass": "evaluator.methods",
+    "refinecam": "evaluator.methods",
     "average_sensitivity": "evaluator.metrics.max_sensitivity",
 }
 """What is made of other methods or metrics of camtui's own, and the module that these are of."""

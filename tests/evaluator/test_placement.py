@@ -128,13 +128,14 @@ def test_what_a_unit_costs_is_pinned_and_in_the_readme(root: Path) -> None:
     for kind in KINDS:
         with bench(root, kind, "mixed", "cuda:0") as (made, gpu):
             found[kind] = costs(made, gpu)
-    at_most = (*ITERATED, "efficient_mprt", "polycam")  # by the image; by the layers of the network
+    by_the_layers = ("efficient_mprt", "lrp", "polycam")  # of the network; by the image:
+    at_most = (*ITERATED, *by_the_layers)
     for kind, measured in found.items():
         expected = {key: PINNED.get(key, ONCE) for key in measured}
         assert {
             key: one for key, one in measured.items() if one != expected[key] and key not in at_most
         } == {}, kind
-        assert all(measured[key] <= expected[key] for key in at_most)
+        assert all(measured[key] <= expected[key] for key in at_most if key in measured)
     text = README.read_text(encoding="utf-8")
     assert "\n".join(table(found)) in text, "meant? python -m tests.evaluator.placement"
 
