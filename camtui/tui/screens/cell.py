@@ -20,11 +20,11 @@ from camtui.format import Field, TableColumn, percent, short_count, with_interva
 from camtui.format.groups import By, Group, grouped
 from camtui.status import curve_of
 from camtui.tui import text
+from camtui.tui.preview import Preview
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import header
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.preview import Preview
 from camtui.tui.widgets.table import CursorMoved, EndNear, HeadClicked, LineTable, RowOpened
 from evaluator.catalog import known_metrics
 from evaluator.records import Cell, ImageRef, Row

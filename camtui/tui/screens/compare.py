@@ -16,11 +16,11 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 
 from camtui.format import Field, TableColumn, count, half_width, percent, signed_percent
+from camtui.tui.preview import DELAY, Preview
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import header, shortened
 from camtui.tui.widgets.fields import Line, TextLines
-from camtui.tui.widgets.preview import DELAY, Preview
 from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
 from evaluator.catalog import is_control, known_metrics
 from evaluator.errors import CamtuiError

@@ -553,14 +553,14 @@ class ImageScreen(RunScreen):
             ]
         )
         images = listed if listed and record.image.path in listed else [record.image.path]
-        equal = {view.cell.id for view in self.snapshot.views.values() if view.twin}
-        here = [
-            cell
-            for cell in self.snapshot.cells
-            if cell.applicable and cell.id not in equal and cell.backbone == record.cell.backbone
+        views = [
+            view
+            for view in self.snapshot.views.values()
+            if view.cell.applicable and view.cell.backbone == record.cell.backbone
         ]
-        others = [cell for cell in here if cell.id > record.cell.id] or here
-        second = next((cell for cell in others if cell.id != record.cell.id), record.cell)
+        here = [view.cell for view in views if not (view.twin or view.control)]
+        others = [cell for cell in here if cell.id > record.cell.id]
+        second = next((cell for cell in [*others, *here] if cell.id != record.cell.id), record.cell)
         run = self.connection.path
         sides = [Side(run, cell.backbone, cell.method) for cell in (record.cell, second)]
         await self.app.push_screen(

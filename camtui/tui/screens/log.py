@@ -16,10 +16,10 @@ from textual.containers import Horizontal
 from camtui.feed import Snapshot
 from camtui.format import ABSENT, Field, TableColumn, count, duration
 from camtui.tui import text
+from camtui.tui.preview import Preview
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.widgets.fields import Line, TextLines, field_at
-from camtui.tui.widgets.preview import Preview
 from camtui.tui.widgets.table import CursorMoved, LineTable
 from evaluator.errors import CamtuiError
 from evaluator.records import LoadedBackbone

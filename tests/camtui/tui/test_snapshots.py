@@ -72,8 +72,13 @@ async def test_screen(
 @pytest.mark.parametrize("size", PICTURE_SIZES, ids=str)
 @pytest.mark.parametrize("screen", PICTURES)
 async def test_screen_of_pictures(
-    seeded: Path, worse: Path, screen: str, size: tuple[int, int]
+    seeded: Path,
+    worse: Path,
+    screen: str,
+    size: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
     async with opened(Path(os.path.relpath(seeded)), size) as tester:
         if screen in ("compare", "changed"):
             await tester.app.push_screen(CompareScreen(tester.connection, seeded, worse))

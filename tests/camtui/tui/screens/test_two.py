@@ -51,6 +51,7 @@ async def test_two_methods_their_numbers_and_the_difference_of_their_maps(
     async with opened_two(seeded, size) as tester:
         first, second = two(tester).sides
         assert (first.method, first.backbone) == ("gradcam", second.backbone)
+        assert second.method != "fakecam"
         titles = tester.app.screen.query_one(Gallery).titles
         assert titles == ["gradcam", second.method, "difference"]
         assert set(QUADRANTS[1:]) & set(tester.text())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from camtui.tui.image_text import QUADRANTS
+from camtui.tui.preview import Preview
 from camtui.tui.screens.compare import ChangedScreen
 from camtui.tui.widgets.gallery import Gallery
-from camtui.tui.widgets.preview import Preview
 from tests.camtui.tui.support import DashboardTester, Settings, opened
 
 
