@@ -51,6 +51,7 @@ PAYLOADS: dict[str, Any] = {
     "bench": payloads.BenchPayload,
     "cell": payloads.CellPayload,
     "check": payloads.CheckPayload,
+    "check-against": payloads.AgainstPayload,
     "compare": ComparisonsPayload,
     "compare-paper": payloads.PaperComparisonPayload,
     "doctor": payloads.MachinePayload,

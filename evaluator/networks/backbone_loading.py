@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,8 @@ class Backbone:
         read: ``Attention.read`` of that network.
         channels_last: its memory layout; some networks run in the usual one only.
         record: the plain model's answers to two images.
+        as_built: makes the network as its maker built it once more, nothing cut, folded or laid out
+            anew, with its target layer as a module of that name.
     """
 
     trunk: nn.Module
@@ -75,6 +78,7 @@ class Backbone:
     read: Tensor | None = None
     channels_last: bool = True
     record: ForwardRecord | None = None
+    as_built: Callable[[], nn.Module] | None = None
 
     @property
     def gap_linear(self) -> bool:
@@ -269,6 +273,7 @@ def load_backbone(
     try:
         with code:
             backbone = _loaded(spec, resize, layer, device, picture, redrawn)
+            backbone = replace(backbone, as_built=partial(_as_built, spec, backbone, redrawn))
     except Exception as error:  # the next forward may fail of what one has changed
         if code.changed:
             raise StateChanged(*state_changed(code.changed)) from error
@@ -276,6 +281,31 @@ def load_backbone(
     if code.changed:
         raise StateChanged(*state_changed(code.changed))
     return backbone
+
+
+def _as_built(spec: BackboneSpec, backbone: Backbone, redrawn: bool) -> nn.Module:
+    """The network as its maker built it.
+
+    Raises:
+        UsageError: its target layer is no module, so that nobody can hook it.
+    """
+    built, layer = family_of(spec.key).build(spec), backbone.facts.layer
+    model = built.model.eval()
+    if redrawn:
+        redraw(model)
+    if not any(one.dtype == torch.float32 for one in model.parameters()):
+        model = in_float32(built).model
+    output = backbone.record.output if backbone.record else None
+    if output:
+        model.register_forward_hook(lambda _, __, answer: logits_of(answer, output))
+    if layer not in dict(model.named_modules()) and built.parted:
+        model = built.parted(model).eval()
+    if layer not in dict(model.named_modules()):
+        raise UsageError(
+            f"the target layer {layer} of {spec.shown_key} is no module of its own",
+            f"choose a module: -b {spec.shown_key}:layer=NAME",
+        )
+    return model
 
 
 def state_changed(what: str) -> tuple[str, str]:

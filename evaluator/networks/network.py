@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import Literal, NamedTuple, TypeVar
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluator.errors import NoGradient, StateChanged, is_out_of_memory, loses_device
 from evaluator.methods.base import Attention
@@ -359,6 +359,23 @@ class Network:
                 else seen.logits
             )
             return Observation(seen.activation, logits, seen.context)
+
+    @cached_property
+    def as_built(self) -> nn.Module:
+        """The network as its maker built it, on the device, for classes of other libraries.
+
+        Its forwards are counted; those that are differentiated by their images as three.
+        """
+        assert self.backbone.as_built is not None, "whoever loads a backbone says how it was built"
+        model = self.backbone.as_built().to(self.device)
+
+        def count(_module: object, inputs: tuple[Any, ...]) -> None:
+            if inputs and isinstance(inputs[0], Tensor):
+                cost = GRADIENT_COST if inputs[0].requires_grad else 1
+                self.forwards += cost * len(inputs[0])
+
+        model.register_forward_pre_hook(count)
+        return model
 
     def layers(
         self, images: Tensor, targets: Tensor, names: Sequence[str] | None = None
