@@ -532,6 +532,30 @@ class CheckPayload(TypedDict, closed=True):
     rules: list[RulePayload]
 
 
+class ApartPayload(TypedDict, closed=True):
+    """Two maps of one image, scaled to [0, 1]: largest difference at a pixel, and correlation."""
+
+    image: str
+    largest: NonNegative
+    correlation: float
+
+
+class AgainstNetworkPayload(TypedDict, closed=True):
+    """The photographs on one network, or why there are none."""
+
+    network: str
+    problem: str | None
+    images: list[ApartPayload]
+
+
+class AgainstPayload(TypedDict, closed=True):
+    """camtui check --against --json."""
+
+    methods: list[str]
+    paper_shaped: list[bool]
+    networks: list[AgainstNetworkPayload]
+
+
 class MethodPayload(TypedDict, closed=True):
     """A method of the catalog."""
 

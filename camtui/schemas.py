@@ -67,6 +67,7 @@ PAYLOADS: dict[str, Any] = {
     "bench": payloads.BenchPayload,
     "cell": payloads.CellPayload,
     "check": payloads.CheckPayload,
+    "check-against": payloads.AgainstPayload,
     "compare": ComparisonsPayload,
     "compare-paper": PaperComparisonPayload,
     "doctor": payloads.MachinePayload,

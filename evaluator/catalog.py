@@ -219,8 +219,8 @@ def is_control(spec: str) -> bool:
 
 def _option_value(kind: type[Method], name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
-        choices = kind.choices[name]
-        if text not in choices:
+        choices = kind.choices.get(name, ())  # none: a class of another library takes any word
+        if choices and text not in choices:
             raise UsageError(
                 f"{kind.key}:{name} takes {' or '.join(choices)}, not '{text}'",
                 f"{did_you_mean(text, choices)}for example -m {kind.key}:{name}={choices[-1]}",

@@ -16,12 +16,13 @@ from evaluator.child import Answers, serve
 from evaluator.errors import UsageError
 from evaluator.map_files import method_of
 from evaluator.methods import all_methods
+from evaluator.methods.adapters import NoMethod, PeerMethod, adapted
 from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import Reference, as_reference
 from evaluator.text import printable
-from evaluator.user_code_facts import KEY, Code, facts_of_method, facts_of_metric
+from evaluator.user_code_facts import Code, facts_of_method, facts_of_metric, is_key
 
 
 def described(code: Code, tails: list[str]) -> Code:
@@ -84,6 +85,10 @@ def import_method(reference: Reference) -> type[Method]:
         CamtuiError: it cannot be imported, or is no method.
     """
     kind = user_code.load(reference)
+    try:
+        kind = adapted(reference.source, kind)
+    except NoMethod as error:
+        raise UsageError(str(error), error.hint) from error
     name = printable(reference.short)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise UsageError(
@@ -100,13 +105,14 @@ def import_method(reference: Reference) -> type[Method]:
             f"{name} has no {formula}",
             f"add def {formula}(self, …): camtui new method NAME shows one",
         )
-    _check_options(name, kind)
+    if not issubclass(kind, PeerMethod):
+        _check_options(name, kind)
     catalog.register_method(kind)
     return kind
 
 
 def _check_key(name: str, key: str, taken: Any) -> None:
-    if not KEY.fullmatch(key):
+    if not is_key("method", key):
         raise UsageError(
             f"{name} has the key {printable(key, 60)!r}",
             "a key is lower-case letters, digits and '_', at most 40, a letter first",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evaluator.errors import NoGradient, UsageError
 from evaluator.measuring.curve_tracing import blurred
 from evaluator.measuring.saliency import upsample
-from evaluator.methods.base import REFERENCES, BiasGradient, Shown
+from evaluator.methods.base import REFERENCES, BiasGradient, Shown, WholeNetwork
 from evaluator.networks.device import to_device
 from evaluator.networks.global_state import in_own_settings
 from evaluator.networks.network import GRADIENT_COST, Network
@@ -147,10 +150,42 @@ class ImageBatch:
         """Propagate relevance from the target's logit to the images, ``[B, channels, H, W]``."""
         return self._network.relevance(self.images, self.targets, composite)
 
+    def each(self, explain: Callable[[WholeNetwork, Tensor, Tensor], Tensor]) -> Tensor:
+        """Explain every image alone on the network as its maker built it, ``[B, …]``."""
+        backbone, model = self._network.backbone, self._network.built()
+        whole = WholeNetwork(
+            model,
+            model.get_submodule(backbone.facts.layer),
+            backbone.facts.layer,
+            lambda raw: backbone.layout.to_map(raw)[0],
+        )
+        found = []
+        counting = model.register_forward_pre_hook(self._network.count)
+        try:
+            for place in range(len(self.images)):
+                _seed(self.shown[place] if self.shown else Shown(b"", False))
+                image = self.images[place : place + 1].detach().clone().contiguous()
+                with torch.enable_grad():
+                    one = explain(whole, image.requires_grad_(), self.targets[place : place + 1])
+                found.append(one.detach().to(self.images))
+        finally:
+            counting.remove()
+        model.zero_grad(set_to_none=True)
+        return torch.cat(found)
+
     @in_own_settings
     def layers(self, names: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """Observe several layers and their gradients by one pass, name → ``[B, K, h, w]`` twice."""
         return self._network.layers(self.images, self.targets, names)
+
+
+def _seed(shown: Shown) -> None:
+    """Begin what a class of another library draws, from whichever source, at the image's seed."""
+    digest = sha256(shown.path + bytes([shown.explanation])).digest()
+    seed = int.from_bytes(digest[:4], "big")
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
 
 
 def _over(weights: Tensor, values: Tensor) -> Tensor:

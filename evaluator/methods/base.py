@@ -251,6 +251,21 @@ class Shown(NamedTuple):
     explanation: bool
 
 
+class WholeNetwork(NamedTuple):
+    """A network as its maker built it, for classes of other libraries.
+
+    Attributes:
+        model: images ``[n, C, H, W]`` → logits.
+        layer: its target layer; ``name``: dotted.
+        as_map: an output of the layer → ``[n, K, h, w]``: tokens to their places.
+    """
+
+    model: Any
+    layer: Any
+    name: str
+    as_map: Callable[[Tensor], Tensor]
+
+
 class ImageView(Protocol):
     """B images ``[C, H, W]`` and the whole network, for an ``ImageMethod``.
 
@@ -374,6 +389,17 @@ class ImageView(Protocol):
 
         Raises:
             NoRelevance: zennit is not installed, or it has no rules for the network.
+        """
+
+    def each(self, explain: Callable[[WholeNetwork, Tensor, Tensor], Tensor]) -> Tensor:
+        """What other libraries make of every image alone; seeded by the image.
+
+        Args:
+            explain: network, image ``[1, C, H, W]``, which may be differentiated, and target
+                ``[1]`` → its map ``[1, h, w]`` or ``[1, C, h, w]``.
+
+        Returns:
+            ``[B, …]``.
         """
 
     def differentiable(self, images: Tensor, rows: Tensor) -> Tensor:

@@ -70,10 +70,10 @@ class Backbone:
         whole: the network as it was built, where its attention can be looked into.
         read: ``Attention.read`` of that network.
         blocks: the modules around each self-attention of it, as far as they are known.
-        built: makes the network once more as its maker built it, on the CPU, answering with its
-            logits; ``None`` where nobody can.
         channels_last: its memory layout; some networks run in the usual one only.
         record: the plain model's answers to two images.
+        as_built: makes the network as its maker built it once more, nothing cut, folded or laid out
+            anew, with its target layer as a module of that name.
     """
 
     trunk: nn.Module
@@ -84,9 +84,9 @@ class Backbone:
     whole: nn.Module | None = None
     read: Tensor | None = None
     blocks: tuple[str, ...] = ()
-    built: Callable[[], nn.Module] | None = None
     channels_last: bool = True
     record: ForwardRecord | None = None
+    as_built: Callable[[], nn.Module] | None = None
 
     @property
     def gap_linear(self) -> bool:
@@ -310,6 +310,7 @@ def load_backbone(
     try:
         with code:
             backbone = _loaded(spec, resize, layer, device, picture, redrawn)
+            backbone = replace(backbone, as_built=partial(_as_built, spec, backbone, redrawn))
     except Exception as error:  # the next forward may fail of what one has changed
         if code.changed:
             raise StateChanged(*state_changed(code.changed)) from error
@@ -317,6 +318,31 @@ def load_backbone(
     if code.changed:
         raise StateChanged(*state_changed(code.changed))
     return backbone
+
+
+def _as_built(spec: BackboneSpec, backbone: Backbone, redrawn: bool) -> nn.Module:
+    """The network as its maker built it.
+
+    Raises:
+        UsageError: its target layer is no module, so that nobody can hook it.
+    """
+    built, layer = family_of(spec.key).build(spec), backbone.facts.layer
+    model = built.model.eval()
+    if redrawn:
+        redraw(model)
+    if not any(one.dtype == torch.float32 for one in model.parameters()):
+        model = in_float32(built).model
+    output = backbone.record.output if backbone.record else None
+    if output:
+        model.register_forward_hook(lambda _, __, answer: logits_of(answer, output))
+    if layer not in dict(model.named_modules()) and built.parted:
+        model = built.parted(model).eval()
+    if layer not in dict(model.named_modules()):
+        raise UsageError(
+            f"the target layer {layer} of {spec.shown_key} is no module of its own",
+            f"choose a module: -b {spec.shown_key}:layer=NAME",
+        )
+    return model
 
 
 def state_changed(what: str) -> tuple[str, str]:
@@ -373,18 +399,7 @@ def _loaded(
     score = spec.score or built.score or "softmax"
     _check_score(spec, score, found)
     facts = _Facts(spec, built, layer, sha256, preprocessing, score, training)
-    made = _agreeing(facts, model, found, device)
-    return replace(made, built=partial(_as_built, spec, found.output, redrawn=redrawn))
-
-
-def _as_built(spec: BackboneSpec, output: str, *, redrawn: bool) -> nn.Module:
-    """The network as its maker built it, answering with its logits alone."""
-    model = in_float32(family_of(spec.key).build(spec)).model.eval().requires_grad_(False)
-    if redrawn:
-        redraw(model)
-    if output:
-        model.register_forward_hook(lambda _, __, answer: logits_of(answer, output))
-    return model
+    return _agreeing(facts, model, found, device)
 
 
 class _Facts(NamedTuple):

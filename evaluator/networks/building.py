@@ -36,6 +36,8 @@ class Built(NamedTuple):
         remarks: sentences about the network, as ``LoadedBackbone`` has them.
         output: which of several outputs are the logits, by place or name; ``None`` where the
             builder does not say.
+        parted: where the target layer is no module of the network, makes one of the same answers in
+            which it is, for classes of other libraries, which hook modules.
     """
 
     model: nn.Module
@@ -50,6 +52,7 @@ class Built(NamedTuple):
     transform_input: bool | None = None
     remarks: tuple[str, ...] = ()
     output: str | None = None
+    parted: Callable[[nn.Module], nn.Module] | None = None
 
 
 def refuse_without_layers(model: nn.Module) -> None:

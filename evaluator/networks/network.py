@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from evaluator.errors import NoGradient, NoRelevance, StateChanged, is_out_of_memory, loses_device
+from evaluator.errors import (
+    NoGradient,
+    NoRelevance,
+    StateChanged,
+    UsageError,
+    is_out_of_memory,
+    loses_device,
+)
 from evaluator.methods.base import Attention, BiasGradient, BlockScore
 from evaluator.networks.agreement import BFLOAT16, apart
 from evaluator.networks.backbone_loading import Backbone, TrunkOutput, state_changed
@@ -93,7 +100,7 @@ class Network:
         side: height and width of the input in pixels; ``input_shape``: ``(channels, side, side)``.
         batch_sizes: images in one forward, by its arithmetic; halved for good when the device runs
             out of memory.
-        as_built: the network as its maker built it, once a method has asked for it.
+        as_built: what ``built`` gives, once a method has asked for it.
         forwards: images that went through the network so far; ``shrunk``: a line for each time a
             batch was halved.
     """
@@ -376,6 +383,19 @@ class Network:
             )
             return Observation(seen.activation, logits, seen.context)
 
+    def built(self) -> nn.Module:
+        """The network as its maker built it, on the device, for what comes from other libraries."""
+        if self.as_built is None:
+            assert self.backbone.as_built is not None, "whoever loads a backbone says how"
+            self.as_built = self.backbone.as_built().to(self.device)
+        return self.as_built
+
+    def count(self, _module: object, inputs: tuple[Any, ...]) -> None:
+        """Count a forward of ``built()``, one that is differentiated by its images as three."""
+        if inputs and isinstance(inputs[0], Tensor):
+            cost = GRADIENT_COST if inputs[0].requires_grad else 1
+            self.forwards += cost * len(inputs[0])
+
     def layers(
         self, images: Tensor, targets: Tensor, names: Sequence[str] | None = None
     ) -> dict[str, tuple[Tensor, Tensor]]:
@@ -436,15 +456,14 @@ class Network:
             NoRelevance: there are no rules for it.
         """
         seen, parts = self.backbone.facts.preprocessing, []
-        if self.as_built is None:
-            if self.backbone.built is None:
-                raise NoRelevance("the network as it was built is not at hand", "camtui methods")
-            self.as_built = self.backbone.built().to(self.device)
+        try:
+            model = self.built()
+        except UsageError as error:
+            raise NoRelevance(error.message, error.hint) from error
 
         def computed(start: int, stop: int) -> Tensor:
-            assert self.as_built is not None, "it has just been made"
             full, classes = self._filled(images[start:stop], targets[start:stop])
-            return relevance(self.as_built, full, classes, composite, seen)[: stop - start]
+            return relevance(model, full, classes, composite, seen)[: stop - start]
 
         for start, stop, part in self._in_batches(len(images), "gradient", computed):
             self.forwards += GRADIENT_COST * (stop - start)

@@ -21,7 +21,12 @@ from evaluator.user_code import sources_of
 from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
-    from camtui.payloads import CheckPayload, RulePayload
+    from camtui.payloads import (
+        AgainstNetworkPayload,
+        AgainstPayload,
+        CheckPayload,
+        RulePayload,
+    )
 
 
 app = command_app()
@@ -38,9 +43,21 @@ def check(
             autocompletion=completion.methods,
         ),
     ],
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="METHOD",
+            help="How far its maps are from this one's, on the demo's photographs and networks.",
+            autocompletion=completion.methods,
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Check a method or a metric against the rules of all, on small networks; or load a network.
+
+    With --against the maps of two methods are compared instead, image by image: a class of captum,
+    pytorch-grad-cam or torchcam with ours, for example.
 
     Shape, numbers, the same alone and in batches, the same twice, nothing kept, passes as
     declared, nothing overwritten. Naming code here allows it to run from now on.
@@ -48,6 +65,9 @@ def check(
     Example: camtui check ./mycam.py:MyCAM
     """
     asked = _asked(reference)
+    if against:
+        _compare(asked, _asked(against), as_json=json)
+        return
     if not json:
         print_message(f"checking {printable(reference)}: loading torch first")
     answers = _answers(asked)
@@ -120,16 +140,59 @@ def _asked(text: str) -> dict[str, Any]:
     return {"reference": reference.text, "sha256": sha256, "tail": tail}
 
 
-def _answers(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers(asked: dict[str, Any], module: str = "conformance") -> Iterator[dict[str, Any]]:
     """Yield the answers of the checking process, a line each.
 
     Raises:
         CamtuiError: it cannot be imported, or is neither method nor metric; the process has died.
     """
     try:
-        yield from ask("evaluator.measuring.conformance", asked)
+        yield from ask(f"evaluator.measuring.{module}", asked)
     except ChildEnded as end:
         raise RunFailed(
             f"the check has ended with {end.end}",
             "what it computes ends the process: try it in Python",
         ) from end
+
+
+def _compare(first: dict[str, Any], second: dict[str, Any], *, as_json: bool) -> None:
+    """Print how far the maps of two methods are apart, by network and image."""
+    answers = _answers({"first": first, "second": second}, "against")
+    about = next(answers)
+    found = list(answers)
+    if as_json:
+        payload: AgainstPayload = {
+            "methods": about["specs"],
+            "paper_shaped": about["references"],
+            "networks": [_network(one) for one in found],
+        }
+        print_json(payload)
+        return
+    one, other = map(printable, about["specs"])
+    for network in found:
+        if problem := network.get("problem"):
+            print(f"{network['network']}: {printable(problem)}")
+        for image, largest, correlation in network.get("images", ()):
+            print(
+                f"{network['network']:<20} {image:<24} largest difference {largest:.1e}, "
+                f"correlation {correlation:.4f}"
+            )
+    pairs = zip(about["specs"], about["references"], strict=True)
+    held = [printable(spec) for spec, is_held in pairs if is_held]
+    print_message(
+        f"{one} against {other}: maps scaled to [0, 1], at the input's pixels; held against a loop "
+        f"of the paper's formula: {' and '.join(held) or 'neither'}"
+    )
+    if not found:
+        raise RunFailed("the demo's networks are not installed", 'pip install "camtui[demo]"')
+
+
+def _network(answer: dict[str, Any]) -> AgainstNetworkPayload:
+    return {
+        "network": answer["network"],
+        "problem": answer.get("problem"),
+        "images": [
+            {"image": image, "largest": largest, "correlation": correlation}
+            for image, largest, correlation in answer.get("images", ())
+        ],
+    }

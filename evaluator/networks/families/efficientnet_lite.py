@@ -111,7 +111,8 @@ class EfficientNetLite(Family):
 
         with contextlib.redirect_stdout(sys.stderr):
             if is_random(spec.weights):
-                return Built(seeded(spec.weights, fresh), spec.weights, (), usual, cut=_cut)
+                model = seeded(spec.weights, fresh)
+                return Built(model, spec.weights, (), usual, cut=_cut, parted=_parted)
             path = self.local_weights(spec.key) if spec.weights == DEFAULT_WEIGHTS else spec.weights
             if path is None:
                 raise BackboneUnavailable(f"the weights of {spec.key} are not installed", _INSTALL)
@@ -120,7 +121,27 @@ class EfficientNetLite(Family):
             model = fresh()
             state, name = read_weights_file(str(path), model.state_dict())
             filled(model, state, spec.key, name)
-            return Built(model, name, imagenet_classes(), usual, cut=_cut)
+            return Built(model, name, imagenet_classes(), usual, cut=_cut, parted=_parted)
+
+
+def _parted(model: nn.Module) -> nn.Module:
+    """Its last activation is also its first module: what comes out of all features is made one."""
+    from collections import OrderedDict
+
+    from torch import nn
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):  # type: ignore[no-untyped-def]  # the package ships no types
+            return self.model.extract_features(images)  # type: ignore[operator]  # untyped
+
+    classifier = model._fc
+    assert isinstance(classifier, nn.Linear)
+    parts = {LAYER: Features(), "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    return nn.Sequential(OrderedDict(parts | {"classifier": classifier}))
 
 
 def _cut(model: nn.Module, layer: str | None, record: ForwardRecord, _by: Chooser) -> Split | None:

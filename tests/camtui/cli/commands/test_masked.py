@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +89,9 @@ def second_maps(plan: RunPlan, folder: Path, ours: Rows, target: Path) -> None:
     for (spec, path), row in ours.items():
         images = torch.from_numpy(np.load(folder / f"{path}.npy"))[None]
         assert images.shape[1:] == network.input_shape
-        seen = network.observe(1, partial(_part, images))
+        seen = network.forward(images, channel_scoring=False)
         target_class = torch.tensor([row.target])
-        view = BatchView(network, partial(_part, images), seen, target_class, [b"0\0a"])
+        view = BatchView(network, images.clone, seen, target_class, [b"0\0a"])
         if spec == "gradcam":
             saliency, _ = pipeline.saliency(method("gradcam"), view)
             found[path] = saliency.values[0].numpy()

@@ -1,0 +1,182 @@
+"""docs/peers.md: every class of captum, pytorch-grad-cam and torchcam that explains an image.
+
+Whether it runs here as it is, and how far its maps are from those of the method that camtui has of
+that name: largest difference at a pixel and least correlation, of maps scaled to [0, 1], on
+scikit-image's photographs. Packages: ``pip install "camtui[peers,demo]"``.
+
+    python benchmarks/peer_classes.py > docs/peers.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
+from typing import NamedTuple
+
+from evaluator import catalog
+from evaluator.errors import CamtuiError
+from evaluator.measuring.against import Photographs, admitted
+from evaluator.measuring.method_calls import MethodFault
+from evaluator.methods.adapters import LIBRARIES
+from evaluator.references import as_reference
+from evaluator.user_code import sources_of
+
+MODULES = {
+    "captum": "captum.attr",
+    "pytorch_grad_cam": "pytorch_grad_cam",
+    "torchcam": "torchcam.methods",
+}
+
+OURS = {
+    "captum:DeepLift": "",
+    "captum:GradientShap": "gradientshap",
+    "captum:InputXGradient": "inputxgradient",
+    "captum:IntegratedGradients": "ig",
+    "captum:LayerGradCam": "gradcam",
+    "captum:LayerGradientXActivation": "hirescam",
+    "captum:Occlusion": "occlusion",
+    "captum:Saliency": "saliency",
+    "pytorch_grad_cam:AblationCAM": "ablationcam",
+    "pytorch_grad_cam:EigenCAM": "eigencam",
+    "pytorch_grad_cam:EigenGradCAM": "eigengradcam",
+    "pytorch_grad_cam:FEM": "fem",
+    "pytorch_grad_cam:FinerCAM": "finercam",
+    "pytorch_grad_cam:FullGrad": "fullgrad",
+    "pytorch_grad_cam:GradCAM": "gradcam",
+    "pytorch_grad_cam:GradCAMPlusPlus": "gradcampp",
+    "pytorch_grad_cam:HiResCAM": "hirescam",
+    "pytorch_grad_cam:KPCA_CAM": "kpcacam",
+    "pytorch_grad_cam:LayerCAM": "layercam",
+    "pytorch_grad_cam:RandomCAM": "randomcam",
+    "pytorch_grad_cam:RefineCAM": "refinecam",
+    "pytorch_grad_cam:ScoreCAM": "scorecam",
+    "pytorch_grad_cam:ShapleyCAM": "shapleycam",
+    "pytorch_grad_cam:XGradCAM": "xgradcam",
+    "torchcam:CAM": "cam",
+    "torchcam:FinerCAM": "finercam",
+    "torchcam:GradCAM": "gradcam",
+    "torchcam:GradCAMpp": "gradcampp",
+    "torchcam:ISCAM": "iscam",
+    "torchcam:LayerCAM": "layercam",
+    "torchcam:LeGrad": "legrad",
+    "torchcam:RefineCAM": "refinecam",
+    "torchcam:SSCAM": "sscam",
+    "torchcam:ScoreCAM": "scorecam",
+    "torchcam:SmoothGradCAMpp": "smoothgradcampp",
+    "torchcam:XGradCAM": "xgradcam",
+}
+"""Class → the method that camtui has of it."""
+
+WHY = {
+    "torchcam:GradCAMpp": "never divides by the sum of the weights",
+    "pytorch_grad_cam:FinerCAM": "differentiates the network's weights",
+    "captum:GradientShap": "other random numbers",
+    "pytorch_grad_cam:RandomCAM": "other random numbers",
+    "torchcam:SmoothGradCAMpp": "other random numbers",
+    "torchcam:SSCAM": "other random numbers",
+}
+
+AGREES = {"pytorch_grad_cam": 0.02}
+"""Largest difference of maps that agree: ours are not made at the size of the image and scaled once
+more. Elsewhere 0.002: our image methods round to float16.
+"""
+
+
+class Line(NamedTuple):
+    """One class: what it is called, whether it runs, and what of ours it was compared with."""
+
+    key: str
+    ours: str
+    result: str
+    why: str = ""
+
+
+def classes() -> Iterator[tuple[str, str]]:
+    """Library and name of every class that its module offers."""
+    for library, module in MODULES.items():
+        found = import_module(module)
+        names = getattr(found, "__all__", dir(found))
+        yield from ((library, one) for one in sorted(names) if inspect.isclass(getattr(found, one)))
+
+
+def line_of(library: str, name: str, photographs: Photographs) -> Line | None:
+    """Try one class; ``None`` for what explains no image."""
+    key = f"{library}:{name}"
+    reference = as_reference(f"{MODULES[library]}:{name}")
+    ours = OURS.get(key, "")
+    known = ours if ours in catalog.known_methods() else ""
+    try:
+        spec = admitted(reference.text, sources_of(reference).sha256)
+    except CamtuiError as error:
+        if "explains no image" in error.message or "makes no map" in error.message:
+            return None
+        return Line(key, known, "cannot run", error.message)
+    try:
+        theirs = photographs.maps(catalog.method(spec))
+    except (MethodFault, CamtuiError) as error:
+        return Line(key, known, "cannot run", str(error))
+    if not known:
+        return Line(key, "", "runs", WHY.get(key, ""))
+    try:
+        found = photographs.apart(theirs, photographs.maps(catalog.method(known)))
+    except (MethodFault, CamtuiError) as error:
+        return Line(key, known, "runs", f"ours does not apply: {error}")
+    largest = max(one.largest for one in found)
+    correlation = min(one.correlation for one in found)
+    agrees = largest <= AGREES.get(library, 0.002)
+    result = f"{'agrees' if agrees else 'deviates'}: {largest:.1e}, {correlation:.3f}"
+    return Line(key, known, result, "" if agrees else WHY.get(key, ""))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", default="synthetic_cnn")
+    parser.add_argument("--images", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    photographs = Photographs(options.backbone, options.images)
+    lines = []
+    for library, name in classes():
+        begun = time.perf_counter()
+        if line := line_of(library, name, photographs):
+            lines.append(line)
+            print(*line, f"{time.perf_counter() - begun:.1f} s", sep="  ", file=sys.stderr)
+    versions = ", ".join(f"{LIBRARIES[one]} {version(LIBRARIES[one])}" for one in MODULES)
+    print(_PAGE.format(versions=versions, network=options.backbone, images=options.images))
+    for line in lines:
+        why = line.why.replace("|", "/").replace("\n", " ")[:160]
+        print(f"| `{line.key}` | {f'`{line.ours}`' if line.ours else ''} | {line.result} | {why} |")
+
+
+_PAGE = """# Classes of other libraries
+
+A class of captum, pytorch-grad-cam or torchcam runs as it is: `-m
+captum.attr:IntegratedGradients:n_steps=20`, `-m pytorch_grad_cam:EigenGradCAM`, `-m
+torchcam.methods:LayerCAM`. `pip install "camtui[peers]"` brings the three.
+
+- The class gets the network as its maker built it, with its target layer, and one image at a
+  time. What it draws at random depends on the image alone.
+- Options are keyword arguments of the constructor and of the call: numbers, words, `true`,
+  `false`, and `3x15x15` for a tuple. Of captum also `sign`.
+- It is a row like all others, called `captum:IntegratedGradients`. Naming it allows it to run,
+  as with [your own code](extending.md).
+- `camtui check pytorch_grad_cam:GradCAMPlusPlus --against gradcampp` says how far two methods
+  are apart on the demo's photographs and networks.
+
+The table is made by `python benchmarks/peer_classes.py`, with {versions}, on `{network}` and
+{images} photographs. Numbers are the largest difference at a pixel and the least correlation of
+maps scaled to [0, 1]. pytorch-grad-cam's maps come at the size of the image, scaled there: they
+agree up to 0.02. Classes that explain a neuron, text or a data set are left out.
+
+| class | ours | result | why |
+|---|---|---|---|"""
+
+
+if __name__ == "__main__":
+    main()
