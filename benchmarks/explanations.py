@@ -77,7 +77,7 @@ def beside_captum(images: Tensor, rounds: int) -> None:
     import captum.attr
 
     networks = {size: network_of(size) for size in SIZES}
-    built = networks[SIZES[0]].backbone.built
+    built = networks[SIZES[0]].backbone.as_built
     assert built is not None
     model, noise = built(), captum.attr.NoiseTunnel
     views = {size: view_of(network, images) for size, network in networks.items()}

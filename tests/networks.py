@@ -212,7 +212,7 @@ def as_backbone(
         split.linear,
         facts,
         layout,
-        built=lambda: deepcopy(model).eval().requires_grad_(False),
+        as_built=lambda: deepcopy(model).eval().requires_grad_(False),
     )
     return with_attention(backbone, whole, found)
 

@@ -167,7 +167,7 @@ def _trial_backbone(head: Head, channels: int, dead: bool) -> Backbone:
         split.linear,
         facts,
         layout,
-        built=lambda: trial_model(head, channels, dead=dead),
+        as_built=lambda: trial_model(head, channels, dead=dead),
     )
     return with_attention(cut, model, found)
 
