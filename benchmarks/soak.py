@@ -29,9 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 NAME = "soak"
-STEP, BATCH = 25, 5
-"""Images by which both runs grow, and of a batch: confidences depend on the images beside an image
-by a millionth, so that the same bytes take the same batches.
+STEP, BATCH = 25, 1
+"""Images by which both runs grow, and of a batch: a confidence depends by some 1e-7 on how many
+images are beside it, and after a kill other images are.
 """
 METHODS = "gradcam,xgradcam,gradcampp,layercam,eigencam,reciprocam"
 
