@@ -80,7 +80,7 @@ class Soak:
             self.asked = min(self.images, self.asked + STEP)
             self.camtui(*self.words(NAME), "--detach", check=True)
         elif state in ("stopped", "failed", "crashed"):
-            self.camtui("resume", NAME, "--detach")
+            self.camtui(*self.words(NAME), "--detach")  # as resume, with the same batches
 
     # -- what is done to it
 
