@@ -41,7 +41,7 @@ EARLIER = Size(2900, 175, 25)
 EARLIER_PAGES = frozenset(
     ["architecture", "judge", "methods", "results", "ssh", "development/house"]
 )
-ALL_WORDS = 26_500
+ALL_WORDS = 31_500
 
 
 def prose(text: str) -> list[str]:
