@@ -49,10 +49,15 @@ def counted(n: int, thing: str) -> str:
 def nearest(given: str, known: Iterable[str]) -> list[str]:
     """The known names that are like the one given, the likest first, at most three.
 
-    ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long.
+    ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long. What
+    begins with the whole word comes first: ``grad`` is nearer to ``gradcam`` than to ``legrad``.
     """
     near = get_close_matches(given, list(known), n=6)
-    return sorted(near, key=lambda name: (_edits(given, name), abs(len(name) - len(given))))[:3]
+
+    def distance(name: str) -> tuple[bool, int, int]:
+        return not name.startswith(given), _edits(given, name), abs(len(name) - len(given))
+
+    return sorted(near, key=distance)[:3]
 
 
 def _edits(one: str, other: str) -> int:

@@ -229,8 +229,8 @@ def test_listings_name_them(copy: Path) -> None:
     ]
     assert "one for every channel" in camtui(copy, "methods")
     assert "gradient that would lower the logit" in camtui(copy, "methods")
-    assert "fading" in camtui(copy, "run", "--help")
-    assert "keeping" in camtui(copy, "run", "--help")
+    assert "fading" in camtui(copy, "metrics")
+    assert "keeping" in camtui(copy, "metrics")
     assert "fading" in camtui(copy, "figure", "--help")
     assert "keeping" not in camtui(copy, "figure", "--help"), "it has no curve to draw"
 

@@ -23,6 +23,9 @@ class LRP(ImageMethod):
     - batch normalisations are merged into what they follow before; residual sums share by size
     - ``sign=absolute``: ``Σ_C |R|``
 
+    On CUDA the last bits may differ from one time to the next: the network is the maker's, whose
+    pooling sums in no fixed order there.
+
     Needs the extra ``lrp`` and a network whose every layer is a module with a rule: VGG, AlexNet,
     torchvision's ResNets and networks like them. Elsewhere, as on transformers and EfficientNets,
     every image fails for that reason, named: gradients in the place of rules are not LRP.

@@ -408,7 +408,7 @@ class Network:
         def computed(start: int, stop: int) -> dict[str, tuple[Tensor, Tensor]]:
             at = slice(start, stop)
             full, classes = self._filled(images[at], targets[at])
-            found = layer_gradients(self.backbone, full, classes, self.logits_of, names)
+            found = layer_gradients(self.backbone, full, classes, self._watched_logits, names)
             count = stop - start
             return {name: (one[:count], two[:count]) for name, (one, two) in found.items()}
 
@@ -438,7 +438,7 @@ class Network:
         def computed(start: int, stop: int) -> Tensor:
             at, count = slice(start, stop), stop - start
             full, classes = self._filled(images[at], targets[at])
-            found, layers = bias_gradients(self.backbone, full, classes, self.logits_of)
+            found, layers = bias_gradients(self.backbone, full, classes, self._watched_logits)
             part = [BiasGradient(gradient[:count], bias) for gradient, bias in layers]
             return combine(images[at] * found[:count], part)
 
@@ -470,19 +470,34 @@ class Network:
             parts.append(part)
         return torch.cat(parts)
 
-    def logits_of(self, images: Tensor) -> Tensor:
-        """``s``, ``[n, C]``, of images in measuring precision, differentiable; not counted."""
+    def _watched_logits(self, images: Tensor) -> Tensor:
+        """As ``logits_of``, through the modules of the backbone: a copy has no hooks."""
+        return self.logits_of(images, copy=False)
+
+    def logits_of(self, images: Tensor, *, copy: bool = True) -> Tensor:
+        """``s``, ``[n, C]``, of images in measuring precision, differentiable; not counted.
+
+        Args:
+            copy: whether the copy in bfloat16 may run in place of the backbone.
+        """
         with self._state_kept():
-            seen = self._run_trunk(self.backbone.laid_out(images).clone(), channel_scoring=False)
+            laid_out = self.backbone.laid_out(images).clone()
+            seen = self._run_trunk(laid_out, channel_scoring=False, copy=copy)
             if seen.logits is not None:
                 return seen.logits
             return self.backbone.logits(seen.activation, seen.context)
 
-    def _run_trunk(self, images: Tensor, channel_scoring: bool) -> TrunkOutput:
+    def _run_trunk(
+        self, images: Tensor, channel_scoring: bool, *, copy: bool = True
+    ) -> TrunkOutput:
         """Output of the trunk, in the pass's arithmetic; the head behind it computes in float32."""
         if self.arithmetic(channel_scoring=channel_scoring) == "fp32":
             output = self.backbone.trunk(images)
-        elif self._bfloat16_copy is not None and (channel_scoring or self.device.type == "cuda"):
+        elif (
+            copy
+            and self._bfloat16_copy is not None
+            and (channel_scoring or self.device.type == "cuda")
+        ):
             output = self._bfloat16_copy(images.bfloat16())
         else:
             with torch.autocast(self.device.type, torch.bfloat16):

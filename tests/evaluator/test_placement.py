@@ -31,6 +31,7 @@ from tests.evaluator.placement import (
     costs,
     everything,
     make_images,
+    methods_for,
     table,
 )
 from tests.evaluator.pretend_gpu import DevicesMixed, PretendGpu
@@ -75,6 +76,10 @@ PINNED = {
 """
 
 
+AS_BUILT = ("lrp",)
+"""Go through the network as its maker built it, whose pooling sums in no fixed order on CUDA."""
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_images(tmp_path_factory.mktemp("images"))
@@ -97,11 +102,12 @@ def test_every_method_and_metric_gives_the_cpus_numbers(
     with bench(root, kind, precision, "cpu") as (made, _):
         rows, measurements = everything(made)
     with bench(root, kind, precision, "cuda:0") as (made, gpu):
-        found_rows, found_measurements = everything(made)
+        made.rows([spec for spec in made.methods if spec not in AS_BUILT])
         assert gpu.operations["aten.convolution.default"] > 0
         assert gpu.operations["aten._adaptive_avg_pool2d_backward.default"] == 0, (
             "its sum is in no fixed order on CUDA"
         )
+        found_rows, found_measurements = everything(made)
     assert rows.keys() == found_rows.keys()
     assert measurements.keys() == found_measurements.keys()
     exact = (
@@ -109,7 +115,10 @@ def test_every_method_and_metric_gives_the_cpus_numbers(
     )  # whose attention is another kernel here than on a CPU
     near = 1e-5 if exact else 2e-2
     if (kind, precision) == ("gap", "fp32"):
-        assert rows == found_rows, "the same kernels on the same values: the same bits"
+        ordered = {key for key in rows if methods_for(kind)[key[0]] not in AS_BUILT}
+        assert {key: rows[key] for key in ordered} == {key: found_rows[key] for key in ordered}, (
+            "the same kernels on the same values: the same bits"
+        )
         alike = {key: one for key, one in measurements.items() if key[2] not in ITERATED}
         assert alike == {
             key: one for key, one in found_measurements.items() if key[2] not in ITERATED
@@ -182,9 +191,9 @@ MUTANTS = [
         "logits.cpu().double().to(logits.device)",
     ),
     Mutant(
-        "measuring.saliency:saliency_of",
-        "to_device(low, network.device)",
-        "low.to(network.device)",
+        "measuring.saliency:stored_saliency",
+        "to_device(low, device)",
+        "low.to(device)",
     ),
     Mutant(
         "measuring.inputs:Normaliser.__call__",

@@ -48,7 +48,7 @@ def test_a_dry_run_prices_the_six_networks_and_says_which_files_are_wanted(
         if line.startswith("network")
     )
     assert list(prices) == NETWORKS
-    assert prices["resnet50"] == f"{12 * (7 + 270 + 4098 + 54):,} forwards"
+    assert prices["resnet50"] == f"{12 * (7 + 270 + 4098 + 54):,} passes"
     place = home / "torch/hub/checkpoints/vgg16-397923af.pth"
     url = "https://download.pytorch.org/models/vgg16-397923af.pth"
     assert f"vgg16 wants {url} at {place}\n" in done.stderr
