@@ -149,13 +149,14 @@ def rank_cells(views: Iterable[CellView], metric: Metric, paired: Paired) -> dic
     if len(ordered) < 2 or _are_one_constant(ordered, metric):
         return {}
     best, tied = ordered[0], _tied(ordered, metric, paired)
+    maps = {view.cell.method for view in ordered if view.cell.id in tied}
     marks: dict[int, Mark] = {best.cell.id: "best"}
     values = [_value(view, metric) for view in ordered]
     below = next((value for value in values if value != values[0]), None)
     for view in ordered[1:]:
         if _value(view, metric) == _value(best, metric):
             marks[view.cell.id] = "best"
-        elif view.cell.method in tied or view.twin in tied:
+        elif view.cell.id in tied or view.twin in maps:
             marks[view.cell.id] = "tie"
         elif _value(view, metric) == below:  # two cells may be equal by construction
             marks[view.cell.id] = "second"
@@ -185,8 +186,8 @@ def _rivals(ordered: Sequence[CellView]) -> list[CellView]:
     return [view for view in ordered[1:] if view.twin not in methods]
 
 
-def _tied(ordered: Sequence[CellView], metric: Metric, paired: Paired) -> set[str]:
-    """Return the methods that are not separated from the best."""
+def _tied(ordered: Sequence[CellView], metric: Metric, paired: Paired) -> set[int]:
+    """Return the cells that are not separated from the best; a method may be there twice."""
     best, rivals = ordered[0], _rivals(ordered)
     near = [
         view
@@ -195,10 +196,10 @@ def _tied(ordered: Sequence[CellView], metric: Metric, paired: Paired) -> set[st
         and may_tie(best, view, metric, LEVEL / len(rivals))
     ]
     apart = sum(_value(view, metric) != _value(best, metric) for view in rivals) - len(near)
-    found = {view.cell.method: paired(metric.key, best.cell.id, view.cell.id) for view in near}
+    found = {view.cell.id: paired(metric.key, best.cell.id, view.cell.id) for view in near}
     p = {
-        method: one.p
-        for method, one in found.items()
+        cell: one.p
+        for cell, one in found.items()
         if one is not None and one.tested and one.p is not None
     }
     return p.keys() - holm_separated(p, len(rivals) - apart)

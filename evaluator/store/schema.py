@@ -178,6 +178,9 @@ PRAGMA writable_schema=ON;
 UPDATE sqlite_schema SET sql = replace(sql, 'coherency REAL NOT NULL', 'coherency REAL')
     WHERE type = 'table' AND name = 'results';
 PRAGMA writable_schema=RESET;
+-- whoever has the file open reads the tables anew: SQLite believes NOT NULL without a look
+CREATE INDEX read_anew ON run (id);
+DROP INDEX read_anew;
 """
 
 MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)

@@ -88,18 +88,26 @@ class Truths:
         except (OSError, TruthUnusable) as error:
             why = error.message if isinstance(error, TruthUnusable) else error.strerror
             raise UsageError(f"cannot read the truth {printable(path)}: {why}", _HINT) from error
-        if self._coco is None and not self._files:
+        if self._coco is None and not any(self._files.values()):
             raise UsageError(f"no .png and no .xml in {printable(path)}", _HINT)
 
     def _list(self, path: Path) -> None:
-        """Collect the files that a list of images names, relative to its folder."""
+        """Collect the files that a list of images names, relative to its folder.
+
+        An image that it names without a file has none: not that of another folder's image.
+        """
         for line, name, _, file in listed_lines(path):
-            if not file:
-                continue
-            if os.path.splitext(file)[1].lower().encode() not in _READERS:
+            if file and os.path.splitext(file)[1].lower().encode() not in _READERS:
                 raise UsageError(f"{printable(path)}, line {line}: {printable(file)}", _HINT)
-            image = os.fsencode(name.removeprefix(f"{self._data}/"))
-            self._files[os.path.splitext(image)[0]] = os.fsencode(file)
+            image = os.path.normpath(os.fsencode(name.removeprefix(f"{self._data}/")))
+            stem, found = os.path.splitext(image)[0], os.fsencode(file)
+            if self._files.setdefault(stem, found) != found:
+                raise UsageError(
+                    f"{printable(path)}, line {line}: another truth of {printable(stem)}",
+                    "one annotation for all images of a name, whatever their endings",
+                )
+        for stem, found in sorted(self._files.items()):
+            self._digest.update(b"%s\0%s\0" % (stem, found))
         self._path = path.parent
 
     def _find(self) -> None:
@@ -121,14 +129,17 @@ class Truths:
     def sha256(self, *, hidden: bool = False) -> str:
         """Hash of the COCO file, or over every path and content of the folder's files.
 
+        Of a list also over which image has which.
+
         Args:
             hidden: with hidden and system files, as earlier versions had it.
         """
         if self._coco is not None:
             return self._digest.hexdigest()
-        digest = hashlib.sha256(self._layout.name.encode() if self._layout else b"")
+        digest = self._digest.copy()
+        digest.update(self._layout.name.encode() if self._layout else b"")
         files = {*self._files.values(), *(self._hidden.values() if hidden else ())}
-        for path in sorted(files):
+        for path in sorted(filter(None, files)):
             try:
                 content = _read(os.path.join(os.fsencode(self._path), path), _MOST_FILE_BYTES)
             except (OSError, TruthUnusable):
@@ -223,6 +234,8 @@ class Truths:
         """
         stem = os.path.splitext(image.path)[0]
         name = os.path.basename(stem)
+        if self._files.get(stem) == b"":  # a list says that it has none
+            return None
         return (
             self._files.get(stem)
             or self._hidden.get(stem)

@@ -12,7 +12,7 @@ from evaluator.errors import UsageError
 from evaluator.images import find_images, planned_images
 from evaluator.labels import columns_of_list
 from evaluator.records import Preprocessing
-from evaluator.truth.folder import planned_truth
+from evaluator.truth.folder import Truths, planned_truth
 from tests.evaluator.sources.makers import files_of, tar_of
 
 
@@ -122,3 +122,20 @@ def test_the_list_says_where_the_objects_are(tmp_path: Path) -> None:
     listed.write_text("image,truth\na/0.png,masks/other.txt\n")
     with pytest.raises(UsageError, match=r"line 2: masks/other\.txt"):
         planned_truth(plan)
+
+
+def test_the_objects_of_a_list_are_of_the_very_images(tmp_path: Path) -> None:
+    """Another folder's image of that name has none, and who has which is in the run's identity."""
+    data = lay(tmp_path / "data", "1.jpg", "b/1.jpg", "2.jpg")
+    lay(tmp_path, "x.png", "y.png")
+    listed = tmp_path / "list.csv"
+
+    def truths(*lines: str) -> Truths:
+        listed.write_text("\n".join(("image,truth", *lines)))
+        return Truths(listed, data)
+
+    one, other = truths("./1.jpg,x.png", "b/1.jpg,", "2.jpg,y.png"), find_images(data, seed=0)
+    assert {image.path for image in other.images if one.having([image])} == {b"1.jpg", b"2.jpg"}
+    assert truths("1.jpg,y.png", "b/1.jpg,", "2.jpg,x.png").sha256() != one.sha256()
+    with pytest.raises(UsageError, match=r"line 3: another truth of 1"):
+        truths("1.jpg,x.png", "1.png,y.png")

@@ -98,6 +98,13 @@ def test_near_cells_tie_only_by_the_paired_test() -> None:
     assert rank_cells(views, ADCC, lambda m, a, b: pairs[a, b]) == {1: "best", 2: "tie"}
 
 
+def test_a_method_of_two_runs_is_tested_twice() -> None:
+    """A report over several runs ranks them together: a tie of one is none of the other."""
+    views = [view(1, 0.9), view(2, 0.6, method="mycam"), view(3, 0.89, method="mycam")]
+    for pair in (views, [views[0], *reversed(views[1:])]):
+        assert rank_cells(pair, ADCC, lambda m, a, b: with_t(1.0)) == {1: "best", 3: "tie"}
+
+
 def test_only_the_value_next_to_the_best_is_second() -> None:
     """What comes after ties is no second, however many there are; nor is the third."""
     views = [view(place, 0.9 - place / 1000) for place in range(15)]

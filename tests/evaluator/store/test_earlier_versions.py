@@ -75,6 +75,19 @@ def test_it_is_copied_before_it_is_changed(old: Path) -> None:
     assert not backup.exists() or raw(backup, "SELECT count(*) FROM results") == [(10,)]
 
 
+@pytest.mark.parametrize("kept", sorted(KEPT.parent.glob("version*.sql")), ids=lambda it: it.stem)
+def test_whoever_has_it_open_sees_that_coherency_may_be_missing(tmp_path: Path, kept: Path) -> None:
+    path = tmp_path / "old.db"
+    query = "SELECT count(*) FROM results WHERE coherency IS NOT NULL"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(kept.read_text())
+        assert connection.execute(query).fetchone() > (0,)
+        RunWriter(path).close()
+        raw(path, "UPDATE results SET coherency = NULL")
+        assert connection.execute(query).fetchone() == (0,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_it_goes_on_with_another_method(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps({}))
