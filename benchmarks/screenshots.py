@@ -39,6 +39,7 @@ PHOTOGRAPHS = (
     "chelsea.png",
     "clock_motion.png",
     "coffee.png",
+    "coins.png",
     "hubble_deep_field.jpg",
     "motorcycle_left.png",
     "retina.jpg",
@@ -49,12 +50,13 @@ METHODS = (
     "finercam,reciprocam,gradcam,gradcampp,smoothgradcampp,layercam,ablationcam,eigencam,"
     "eigengradcam,fem,hirescam,fullgrad,centre,fakecam"
 )
-SHOWN = "chelsea"
-"""The photograph of the pictures with one image."""
+DARK = Settings(theme="okabe-dark")
+SHOWN = Settings(cell="efficientnet_lite0/gradcam", image="chelsea", theme="okabe-dark")
+"""Opens the image of the pictures with one image."""
 PICTURES = {
-    "image": ("3", "slash", *SHOWN, "enter", "o", "o", "o"),
-    "gallery": ("3", "slash", *SHOWN, "enter", "A"),
-    "play": ("3", "slash", *SHOWN, "enter", "space", *["left"] * 60, *["right"] * 9),
+    "image": ("o",),
+    "gallery": ("A",),
+    "play": ("space", *["left"] * 30, *["right"] * 9),
 }
 
 
@@ -70,9 +72,11 @@ async def settle(pilot: Pilot[int], seconds: float = 2.0) -> None:
         await pilot.pause(0.1)
 
 
-async def picture(run: Path, keys: tuple[str, ...], other: Path | None = None) -> str:
+async def picture(
+    run: Path, keys: tuple[str, ...], settings: Settings, other: Path | None = None
+) -> str:
     """What the dashboard shows after these keys, as SVG; ``other`` is compared with the run."""
-    app = Dashboard(run, Settings())
+    app = Dashboard(run, settings)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         if other is not None:
@@ -81,7 +85,7 @@ async def picture(run: Path, keys: tuple[str, ...], other: Path | None = None) -
             await settle(pilot)
         for key in keys:
             await pilot.press(key)
-            await settle(pilot, 0.3 if len(key) == 1 or key in ("left", "right") else 2.0)
+            await settle(pilot, 0.2 if key in ("left", "right") else 2.0)
         await settle(pilot)
         return app.export_screenshot(title="camtui")
 
@@ -135,15 +139,15 @@ def main() -> None:
         if given.only in (None, "dashboard"):
             while json.loads(camtui("status", "photographs", "--json"))["progress"] < 0.7:
                 time.sleep(1)
-            write("dashboard", asyncio.run(picture(run, ())))
+            write("dashboard", asyncio.run(picture(run, (), DARK)))
         camtui("wait", "photographs")
         for name, keys in PICTURES.items():
             if given.only in (None, name):
-                write(name, asyncio.run(picture(run, keys)))
+                write(name, asyncio.run(picture(run, keys, SHOWN)))
         if given.only in (None, "compare"):
             other = started(home, "larger", "--resize", "256")
             camtui("wait", "larger")
-            write("compare", asyncio.run(picture(run, ("F",), other)))
+            write("compare", asyncio.run(picture(run, ("F",), DARK, other)))
 
 
 if __name__ == "__main__":
