@@ -1,24 +1,22 @@
-"""The two pictures of the README: eight methods on three photographs, and the dashboard at work.
+"""The first picture of the README: eight methods on three photographs.
 
-    python benchmarks/front_page.py docs/images --data ../shared/imagenet-sample
+    python benchmarks/front_page.py docs/images
 
-Writes ``maps.jpg`` and, with ``--data`` and Chromium, ``dashboard.png``. The photographs are
+Writes ``maps.jpg``; ``benchmarks/screenshots.py`` draws the dashboard. The photographs are
 scikit-image's, the network is EfficientNet-Lite0 with its ImageNet weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from screenshots import SMALL, camtui, picture, rasterised
+from screenshots import camtui
 
 from evaluator.images import demo_root
 from evaluator.methods import all_methods
@@ -37,7 +35,6 @@ METHODS = (
 NETWORK = "efficientnet_lite0"
 TILE, GAP, TITLE, SCORE = 200, 8, 32, 32
 """Pixels: a map's side, between maps, height of the titles, height of the scores."""
-WATCHED = ("gradcam", "gradcampp", "layercam", "eigencam", "finercam", "reciprocam", "centre")
 
 
 def maps(folder: Path) -> Image.Image:
@@ -84,32 +81,16 @@ def square(drawn: Image.Image) -> Image.Image:
     return drawn.crop((8, top, 8 + side, top + side))
 
 
-def dashboard(folder: Path, data: Path, chromium: str) -> Image.Image:
-    """The averages of a run, while its second network is computed."""
-    run = ["--data", str(data), "-b", f"{NETWORK},efficientnet_lite1", "-m", ",".join(WATCHED)]
-    camtui("run", *run, "--limit", "100", "--name", "val", "--detach")
-    while json.loads(camtui("status", "val", "--json"))["progress"] < 0.7:
-        time.sleep(2)
-    svg = asyncio.run(picture(folder / "runs" / "val.db", SMALL, ()))
-    camtui("stop", "val")
-    return rasterised(svg, folder, chromium).quantize(128, dither=Image.Dither.NONE)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, help="Folder of class folders, 100 images or more.")
     given = parser.parse_args()
     given.folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         os.environ["CAMTUI_HOME"] = place
         maps(Path(place)).save(given.folder / "maps.jpg", quality=88)
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        if given.data and chromium:
-            drawn = dashboard(Path(place), given.data, chromium)
-            drawn.save(given.folder / "dashboard.png", optimize=True)
 
 
 if __name__ == "__main__":

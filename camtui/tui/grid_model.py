@@ -155,16 +155,18 @@ def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> 
         Field("  = not separated from it", "tie"),
         Field("  ~ partial", "partial"),
     ]
+    chosen = []
+    if options.paper:
+        chosen.append(Field("  the paper has none of these: measured", "accent"))
+    if options.words:
+        chosen.append(Field(f"  filter: {printable(options.words, 20)}", "accent"))
     if options.order != "plan" or not options.descending:
         by_column = options.order == "value" and options.column
         by = printable(options.column if by_column else options.order, 20)
-        fields.append(
+        chosen.append(
             Field(f"  sorted by {by}{'' if options.descending else ', reversed'}", "accent")
         )
-    if options.paper:
-        fields.insert(1, Field("  the paper has none of these: measured", "accent"))
-    if options.words:
-        fields.append(Field(f"  filter: {printable(options.words, 20)}", "accent"))
+    fields[1:1] = chosen  # before the marks, which a narrow terminal cuts
     return fields
 
 

@@ -257,8 +257,8 @@ def difference_fields(
         return [Field(f"   best is {name} {percent(own.value)}" if own else "", "dim")]
     verdict = "too few" if not found.tested else "tie" if mark == "tie" else "differs"
     change = f"{signed_percent(-found.value)} {half_width(found)}"
-    test = f"{verdict}, paired, n {short_count(found.n)}"
-    return [Field(f"   {change} to {name} ({test})", "tie" if mark == "tie" else "dim")]
+    test = f"{verdict}, {short_count(found.n)} pairs"
+    return [Field(f"  {change} to {name} ({test})", "tie" if mark == "tie" else "dim")]
 
 
 def class_name(classes: tuple[str, ...], index: int | None) -> str:

@@ -235,7 +235,7 @@ def textual_theme(name: str) -> Theme:
     )
 
 
-_IN_WORDS = {" ±": "+-", "±": "+-", "→": "->", "↓": "(low)", "↑": ""}
+_IN_WORDS = {" ±": "+-", "±": "+-", "→": "->", "↓": "(low)", "↑": "", "┼": "|"}
 """What would mean two things in one ASCII character; a metric that is not low is better high.
 
 An interval is as wide as before, so that no column cuts it or the mark behind it.

@@ -186,7 +186,8 @@ class CompareScreen(RunScreen):
         except (CamtuiError, sqlite3.Error) as error:
             message = error.message if isinstance(error, CamtuiError) else str(error)
             refused = not self._force and "different protocols" in message
-            notes = [message, *(["F pairs them all the same"] if refused else [])]
+            notes = [message]
+            answer = "other protocols: F pairs them all the same" if refused else ""
         self._show_table()
         role = "dim" if self._found else "warn"
         lines = [part for note in notes for part in wrap(printable(note), self.app.size.width - 2)]

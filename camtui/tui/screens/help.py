@@ -165,11 +165,12 @@ class HelpScreen(ModalScreen[None]):
 def key_sections(everywhere: type[DOMNode]) -> list[Section]:
     """List the places where keys work, in the order of the help; ``everywhere`` comes first."""
     from camtui.tui.screens.cell import CellScreen
-    from camtui.tui.screens.compare import CompareScreen
+    from camtui.tui.screens.compare import ChangedScreen, CompareScreen
     from camtui.tui.screens.grid import GridScreen
     from camtui.tui.screens.image import ImageScreen
     from camtui.tui.screens.log import LogScreen
     from camtui.tui.screens.runs import RunsScreen
+    from camtui.tui.screens.two import TwoScreen
 
     return [
         ("everywhere", everywhere),
@@ -177,9 +178,11 @@ def key_sections(everywhere: type[DOMNode]) -> list[Section]:
         ("grid", GridScreen),
         ("cell", CellScreen),
         ("image", ImageScreen),
+        ("two at once", TwoScreen),
         ("runs", RunsScreen),
         ("log", LogScreen),
         ("compare", CompareScreen),
+        ("changed images", ChangedScreen),
     ]
 
 

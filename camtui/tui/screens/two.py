@@ -31,7 +31,7 @@ from camtui.tui.image_data import (
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import class_name, header, shortened
-from camtui.tui.theme import DEFAULTS, Settings, remember
+from camtui.tui.theme import DEFAULTS, Settings, in_words, remember
 from camtui.tui.widgets.fields import TextLines, fitted
 from camtui.tui.widgets.gallery import Gallery, GalleryItem
 from evaluator.catalog import known_metrics
@@ -83,7 +83,7 @@ def read_side(side: Side, path: bytes, metric: str) -> ImageData:
 
 
 def number_lines(
-    names: Sequence[str], records: Sequence[ImageRecord], metric: str, width: int
+    names: Sequence[str], records: Sequence[ImageRecord], metric: str, width: int, app: object
 ) -> list[list[Field]]:
     """Set the confidences and metrics of both below each other, and what the second has more."""
     name_width = max(len("difference"), *map(len, names))
@@ -99,11 +99,12 @@ def number_lines(
     used = name_width + 16
     for key, known in sorted(known_metrics().items(), key=lambda item: item[0] != metric):
         values = [record.value(key) for record in records]
-        wide = max(8, len(header(key)) + 1)
+        title = in_words(header(key), app)
+        wide = max(8, len(title) + 1)
         if values == [None, None] or used + wide > width:
             continue
         used += wide
-        lines[0].append(Field(fitted(header(key), wide, right=True), "head"))
+        lines[0].append(Field(fitted(title, wide, right=True), "head"))
         for line, value in zip(lines[1:], values, strict=False):
             role = "strong" if key == metric else ""
             line.append(Field(fitted(percent(value), wide, right=True), role))
@@ -204,7 +205,7 @@ class TwoScreen(RunScreen):
             Field(printable(records[0].image.path, 200), "dim"),
         ]
         self.put("where", [where])
-        self.put("facts", number_lines(names, records, metric, width))
+        self.put("facts", number_lines(names, records, metric, width, self.app))
         self.query_one("#gallery", Gallery).show(self._pictures(names))
         self.refresh_bindings()
 

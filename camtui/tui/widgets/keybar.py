@@ -41,7 +41,7 @@ KEY_NAMES = {
 TWO_ROWS = 30
 """Height of the terminal from which the keys have two rows."""
 
-IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right"}
+IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right", "←→↑↓": "arrows"}
 
 
 def shown_key(binding: Binding, *, ascii_only: bool = False) -> str:

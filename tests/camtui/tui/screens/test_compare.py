@@ -107,7 +107,7 @@ async def test_runs_of_other_protocols_are_paired_by_a_key_and_the_difference_na
     before, _, other = runs
     async with compared(before, other) as tester:
         assert "resize: 224 → 256" in tester.part("notes")
-        assert "F pairs them all the same" in tester.part("notes")
+        assert "F pairs them all the same" in tester.part("compared")
         assert "nothing to compare" in tester.text()
         await tester.press("F")
         await tester.until(lambda: len(tester.cells("differences")) == 12)

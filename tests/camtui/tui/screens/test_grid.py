@@ -93,7 +93,7 @@ async def test_detail_shows_all_metrics_with_intervals_histogram_and_difference(
         ]:
             assert name in detail
         assert "failed 1" in tester.heading("detail")
-        await tester.until(lambda: "paired" in tester.part("detail"))
+        await tester.until(lambda: "pairs)" in tester.part("detail"))
 
 
 async def test_most_of_a_small_terminal_are_methods(tmp_path: Path) -> None:
