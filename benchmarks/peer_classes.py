@@ -191,7 +191,7 @@ torchcam.methods:LayerCAM`. `pip install "camtui[peers]"` brings the three.
 - It is a row like all others, called `captum:IntegratedGradients`. Naming it allows it to run,
   as with [your own code](extending.md).
 - `camtui check pytorch_grad_cam:GradCAMPlusPlus --against gradcampp` says how far two methods
-  are apart on the demo's photographs and networks.
+  are apart on the demo's photographs and networks, or on those of `-b`. It takes a minute or two.
 
 The table is made by `python benchmarks/peer_classes.py`, with {versions}, on `{network}` and
 {images} photographs.

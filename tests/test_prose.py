@@ -38,9 +38,7 @@ PAGES_WITH_TABLES = frozenset(
 )
 EARLIER = Size(2900, 175, 25)
 """What pages have that were there before there were limits: these go down, never up."""
-EARLIER_PAGES = frozenset(
-    ["architecture", "judge", "methods", "results", "ssh", "development/house"]
-)
+EARLIER_PAGES = frozenset(["architecture", "judge", "methods", "results", "development/house"])
 ALL_WORDS = 26_500
 
 
