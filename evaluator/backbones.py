@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 from evaluator import catalog
 from evaluator.errors import UsageError
 from evaluator.records import Interpolation, Preprocessing, Score
-from evaluator.text import did_you_mean, printable
+from evaluator.text import did_you_mean, name_hint, printable
 
 if TYPE_CHECKING:
     from evaluator.networks.building import Built
@@ -350,7 +350,7 @@ def _unknown(key: str) -> UsageError:
     near = (
         f"did you mean '{begun[0]}'? "
         if begun
-        else did_you_mean(key, [*known_backbones(), *other_backbones()])
+        else name_hint(key, [*known_backbones(), *other_backbones()])
     )
     return UsageError(
         f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones"

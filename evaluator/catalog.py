@@ -21,7 +21,7 @@ from evaluator.methods.base import ImageMethod, Method
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Metric
 from evaluator.references import as_spec
-from evaluator.text import did_you_mean
+from evaluator.text import did_you_mean, name_hint
 from evaluator.user_code_facts import (
     Code,
     DescribedMethod,
@@ -139,7 +139,7 @@ def method(spec: str) -> Method:
     key = _spelled(key, kinds)
     if key not in kinds:
         raise UsageError(
-            f"unknown method '{key}'", f"{did_you_mean(key, kinds)}list them: camtui methods"
+            f"unknown method '{key}'", f"{name_hint(key, kinds)}list them: camtui methods"
         )
     kind = kinds[key]
     defaults = {field.name: field.default for field in fields(kind)}
@@ -275,7 +275,7 @@ def metric(key: str) -> Metric:
     if key not in metrics:
         raise UsageError(
             f"unknown metric '{key}'",
-            f"{did_you_mean(key, metrics)}known: {', '.join(metrics)}, or all for every one",
+            f"{name_hint(key, metrics)}known: {', '.join(metrics)}, or all for every one",
         )
     return metrics[key]
 

@@ -49,15 +49,15 @@ def counted(n: int, thing: str) -> str:
 def nearest(given: str, known: Iterable[str]) -> list[str]:
     """The known names that are like the one given, the likest first, at most three.
 
-    ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long. What
-    begins with the whole word comes first: ``grad`` is nearer to ``gradcam`` than to ``legrad``.
+    ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long. ``grad``
+    is nearer to ``gradcam``, which begins so, than to ``legrad``.
     """
-    near = get_close_matches(given, list(known), n=6)
 
     def distance(name: str) -> tuple[bool, int, int]:
-        return not name.startswith(given), _edits(given, name), abs(len(name) - len(given))
+        begins = len(given) > 2 and name.startswith(given)
+        return not begins, _edits(given, name), abs(len(name) - len(given))
 
-    return sorted(near, key=distance)[:3]
+    return sorted(get_close_matches(given, list(known), n=6), key=distance)[:3]
 
 
 def _edits(one: str, other: str) -> int:
@@ -77,6 +77,13 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The nearest known name as ``did you mean 'x'? ``, empty where none is near."""
     near = nearest(given, known)
     return f"did you mean '{near[0]}'? " if near else ""
+
+
+def name_hint(given: str, known: Iterable[str]) -> str:
+    """``did_you_mean`` of what may also stand in a file; of a file alone, what to add."""
+    if given.endswith(".py"):
+        return f"say what to take of the file, {printable(given, 80)}:NAME; or "
+    return did_you_mean(given, known)
 
 
 _PAIRS = """

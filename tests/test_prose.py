@@ -38,10 +38,8 @@ PAGES_WITH_TABLES = frozenset(
 )
 EARLIER = Size(2900, 175, 25)
 """What pages have that were there before there were limits: these go down, never up."""
-EARLIER_PAGES = frozenset(
-    ["architecture", "judge", "methods", "results", "ssh", "development/house"]
-)
-ALL_WORDS = 31_500
+EARLIER_PAGES = frozenset(["architecture", "judge", "methods", "results", "development/house"])
+ALL_WORDS = 32_500
 
 
 def prose(text: str) -> list[str]:

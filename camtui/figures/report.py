@@ -358,7 +358,7 @@ def _answer(reader: RunReader, views: Sequence[CellView]) -> Iterator[str]:
     if found:
         yield from answer_html(found, views)
     else:
-        yield f"<p>No method is best: fewer than {FEWEST_TESTED} images, or fewer than two.</p>\n"
+        yield f"<p>No method is best: fewer than {FEWEST_TESTED} images, or one method alone.</p>\n"
     info, plan = reader.info(), reader.plan()
     untrained = [
         backbone_title(name)

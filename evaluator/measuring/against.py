@@ -126,15 +126,15 @@ def admitted(reference: str, sha256: str, tail: str = "") -> str:
 def answer(asked: dict[str, Any]) -> Answers:
     """Compare two methods.
 
-    ``{"first": REQUEST, "second": REQUEST}``; a request is ``{"spec"}`` or ``{"reference",
-    "sha256", "tail"}``.
+    ``{"first": REQUEST, "second": REQUEST, "networks": […]}``, the demo's where none is named; a
+    request is ``{"spec"}`` or ``{"reference", "sha256", "tail"}``.
 
     Yields:
         The specs and which has a reference; ``{"network", "images": [Apart …]}`` of each network.
     """
     specs = [_spec(asked[name]) for name in ("first", "second")]
     yield {"specs": specs, "references": [has_reference(spec) for spec in specs]}
-    for backbone in demo_networks():
+    for backbone in asked.get("networks") or demo_networks():
         try:
             yield {"network": backbone, "images": compared(Photographs(backbone), specs)}
         except (MethodFault, CamtuiError) as error:

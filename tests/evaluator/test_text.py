@@ -63,6 +63,7 @@ def test_did_you_mean_names_the_nearest_or_nothing() -> None:
         ("rum", ["rm", "run"], "run"),
         ("shwo", ["show", "stop"], "show"),
         ("gradcampp", ["gradcam", "xgradcam", "gradcampp"], "gradcampp"),
+        ("grad", ["legrad", "gradcam", "gradcampp"], "gradcam"),
     ],
 )
 def test_the_likest_name_stands_first(given: str, known: list[str], first: str) -> None:

@@ -52,6 +52,16 @@ def check(
             autocompletion=completion.methods,
         ),
     ] = "",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "-b",
+            "--backbone",
+            metavar="NAMES",
+            help="With --against: the networks, instead of the demo's.",
+            autocompletion=completion.backbones,
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Check a method or a metric against the rules of all, on small networks; or load a network.
@@ -66,8 +76,11 @@ def check(
     """
     asked = _asked(reference)
     if against:
-        _compare(asked, _asked(against), as_json=json)
+        networks = [name for name in backbone.split(",") if name]
+        _compare({"first": asked, "second": _asked(against), "networks": networks}, as_json=json)
         return
+    if backbone:
+        raise UsageError("-b goes with --against", f"camtui check {reference}")
     if not json:
         print_message(f"checking {printable(reference)}: loading torch first")
     answers = _answers(asked)
@@ -155,12 +168,14 @@ def _answers(asked: dict[str, Any], module: str = "conformance") -> Iterator[dic
         ) from end
 
 
-def _compare(first: dict[str, Any], second: dict[str, Any], *, as_json: bool) -> None:
-    """Print how far the maps of two methods are apart, by network and image."""
-    answers = _answers({"first": first, "second": second}, "against")
+def _compare(asked: dict[str, Any], *, as_json: bool) -> None:
+    """Print how far the maps of two methods are apart, network by network as they are computed."""
+    if not as_json:
+        print_message("comparing maps: loading torch and the first network")
+    answers = _answers(asked, "against")
     about = next(answers)
-    found = list(answers)
     if as_json:
+        found = list(answers)
         payload: AgainstPayload = {
             "methods": about["specs"],
             "paper_shaped": about["references"],
@@ -169,13 +184,15 @@ def _compare(first: dict[str, Any], second: dict[str, Any], *, as_json: bool) ->
         print_json(payload)
         return
     one, other = map(printable, about["specs"])
-    for network in found:
+    network = None
+    for network in answers:
         if problem := network.get("problem"):
             print(f"{network['network']}: {printable(problem)}")
         for image, largest, correlation in network.get("images", ()):
             print(
                 f"{network['network']:<20} {image:<24} largest difference {largest:.1e}, "
-                f"correlation {correlation:.4f}"
+                f"correlation {correlation:.4f}",
+                flush=True,
             )
     pairs = zip(about["specs"], about["references"], strict=True)
     held = [printable(spec) for spec, is_held in pairs if is_held]
@@ -183,7 +200,7 @@ def _compare(first: dict[str, Any], second: dict[str, Any], *, as_json: bool) ->
         f"{one} against {other}: maps scaled to [0, 1], at the input's pixels; held against a loop "
         f"of the paper's formula: {' and '.join(held) or 'neither'}"
     )
-    if not found:
+    if network is None:
         raise RunFailed("the demo's networks are not installed", 'pip install "camtui[demo]"')
 
 

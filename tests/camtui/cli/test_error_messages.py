@@ -69,6 +69,8 @@ CASES: list[tuple[str, int, str, str]] = [
         "unknown backbone 'resnet5'",
         "did you mean 'resnet50'? list them: camtui backbones",
     ),
+    ("run --data data -b ./net.py", 2, "'./net.py'", "./net.py:NAME; or list them: camtui back"),
+    ("run --data data -b resnet50 -m net.py", 2, "'net.py'", "of the file, net.py:NAME; or list"),
     ("run --data data -b resnet50:depth=3", 2, "no option 'depth'", "-b resnet50:layer=NAME"),
     (
         "RUN -m grad",

@@ -30,14 +30,12 @@ def test_two_methods_are_as_far_apart_as_their_pixels(photographs: Photographs) 
         assert -1 <= one.correlation < 1
 
 
-def test_an_answer_is_by_network_with_what_is_wrong_in_place_of_images(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(against, "demo_networks", lambda: ["synthetic_cnn"])
-    about, found = answer({"first": {"spec": "gradcam"}, "second": {"spec": "centre"}})
+def test_an_answer_is_by_network_with_what_is_wrong_in_place_of_images() -> None:
+    networks = {"networks": ["synthetic_cnn"]}
+    about, found = answer({"first": {"spec": "gradcam"}, "second": {"spec": "centre"}, **networks})
     assert about == {"specs": ["gradcam", "centre"], "references": [True, True]}
     assert len(found["images"]) == against.PHOTOGRAPHS
-    _, refused = answer({"first": {"spec": "gradcam"}, "second": {"spec": "cam"}})
+    _, refused = answer({"first": {"spec": "gradcam"}, "second": {"spec": "cam"}, **networks})
     assert "problem" in refused
 
 

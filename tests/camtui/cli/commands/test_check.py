@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -59,3 +60,32 @@ def test_what_cannot_be_checked(home: Path, reference: str, code: int, words: st
     done = camtui("check", reference.format(home=home))
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.long
+def test_how_far_another_library_is_from_ours(home: Path) -> None:
+    asked = ["check", "pytorch_grad_cam:GradCAMPlusPlus", "--against", "gradcampp"]
+    asked += ["-b", "synthetic_cnn,resnet5"]
+    done = camtui(*asked)
+    assert done.returncode == 0, done.stderr
+    *images, refused = done.stdout.splitlines()
+    assert len(images) == 3
+    for line in images:
+        found = re.fullmatch(
+            r"synthetic_cnn +(\S+) +largest difference \d\.\de-\d\d, correlation (\d\.\d{4})", line
+        )
+        assert found, line
+        assert float(found[2]) > 0.999
+    assert refused.startswith("resnet5: ")
+    assert done.stderr.splitlines()[-1] == (
+        "pytorch_grad_cam:GradCAMPlusPlus against gradcampp: maps scaled to [0, 1], at the input's "
+        "pixels; held against a loop of the paper's formula: gradcampp"
+    )
+    told = json.loads(camtui(*asked, "--json").stdout)
+    assert [len(one["images"]) for one in told["networks"]] == [3, 0]
+    assert told["networks"][1]["problem"] == "unknown backbone 'resnet5'"
+
+
+def test_networks_are_named_only_to_compare(home: Path) -> None:
+    done = typed("check", "gradcam", "-b", "resnet50")
+    assert (done.exit_code, "goes with --against" in done.stderr) == (2, True)
