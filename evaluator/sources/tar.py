@@ -47,7 +47,7 @@ class Tar(Archive):
 
     def members(self, descriptor: int, size: int, *, sizes: bool) -> Iterator[Member]:
         """Its members, header by header."""
-        place, name, given_size = 0, b"", -1
+        place, name, given_size, sparse = 0, b"", -1, False
         shared: dict[bytes, bytes] = {}
         while (header := read_at(descriptor, _BLOCK, place)) != _END:
             if place == 0:
@@ -70,6 +70,7 @@ class Tar(Archive):
                 elif kind != b"K":
                     told = shared | _pax(data)
                     shared = told if kind == b"g" else shared
+                    sparse = any(key.startswith(b"GNU.sparse.") for key in told)
                     name = told.get(b"path", name)
                     given = told.get(b"size", b"")
                     given_size = int(given) if given.isdigit() and len(given) < 19 else given_size
@@ -82,9 +83,11 @@ class Tar(Archive):
                         "copy it again, and compare its size or its checksum",
                     )
                 if kind != b"5":
-                    yield Member(name or _name(header), length, (begin,), odd=_ODD.get(kind, ""))
-                name, given_size = b"", -1
+                    odd = _ODD[b"S"] if sparse else _ODD.get(kind, "")
+                    yield Member(name or _name(header), length, (begin,), odd=odd)
+                name, given_size, sparse = b"", -1, False
             place = begin + -(-length // _BLOCK) * _BLOCK
+        self._refuse_another(descriptor, place)
 
     def content(self, descriptor: int, size: int, place: tuple[int, ...]) -> bytes:
         """The bytes of a member as they lie in the file."""
@@ -103,6 +106,17 @@ class Tar(Archive):
                 "copy it again, and compare its size or its checksum",
             )
         return length
+
+    def _refuse_another(self, descriptor: int, place: int) -> None:
+        """Refuse two archives in one file, of which the second would be left out without a word."""
+        while (part := read_at(descriptor, 2**20, place)) and not part.strip(b"\0"):
+            place += len(part)
+        place += (len(part) - len(part.lstrip(b"\0"))) // _BLOCK * _BLOCK
+        if read_at(descriptor, _BLOCK, place)[257:262] == b"ustar":
+            raise self.refused(
+                f"has another archive behind its end, at byte {place:,}",
+                "tar -Af FIRST.tar SECOND.tar joins two; cat does not",
+            )
 
     def _refuse_packed(self, header: bytes) -> None:
         for begin, (packer, unpacker) in _PACKED.items():

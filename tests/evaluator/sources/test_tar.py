@@ -195,3 +195,26 @@ def test_an_archive_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
     archive.unlink()
     with pytest.raises(ImageUnreadable, match="No such file"):
         read_image(archive, b"b.jpg", 6)
+
+
+def test_archives_that_cat_has_joined_are_refused(tmp_path: Path) -> None:
+    """Their end is that of the first: the images of the second would be left out unsaid."""
+    one, two = (tar_of(tmp_path / f"{name}.tar", [(f"{name}.jpg", b"x")]) for name in "ab")
+    size = one.stat().st_size
+    one.write_bytes(one.read_bytes() + two.read_bytes())
+    with pytest.raises(UsageError, match=f"another archive behind its end, at byte {size:,}"):
+        find_images(one, seed=0)
+    two.write_bytes(two.read_bytes() + bytes(2**21))
+    assert paths(two) == [b"b.jpg"]
+
+
+def test_a_file_with_holes_is_refused_in_either_form(tmp_path: Path) -> None:
+    with open(tmp_path / "a.png", "wb") as file:
+        file.seek(2**20)
+        file.write(b"x" * 4096)
+    for form in ("gnu", "pax"):
+        archive = tmp_path / f"{form}.tar"
+        command = ["tar", "-S", f"--format={form}", "-cf", archive, "-C", tmp_path, "a.png"]
+        subprocess.run(command, check=True)
+        with pytest.raises(UsageError, match="a file with holes"):
+            find_images(archive, seed=0)
