@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"  # read when textual is imported
@@ -54,8 +55,10 @@ METHODS = (
 DARK = Settings(theme="okabe-dark")
 SHOWN = Settings(cell=f"{NETWORK}/gradcam", image="chelsea", theme="okabe-dark")
 """Opens the image of the pictures with one image."""
+FALLING = replace(SHOWN, image="coffee")
+"""Opens one whose confidence falls without its salient pixels."""
 PICTURES = {
-    "image": ("o",),
+    "image": ("o", "o"),
     "gallery": ("A",),
     "play": ("space", *["left"] * 30, *["right"] * 9),
 }
@@ -146,8 +149,8 @@ def main() -> None:
         camtui("wait", "played")
         for name, keys in PICTURES.items():
             if given.only in (None, name):
-                shown = asyncio.run(picture(played if name == "play" else run, keys, SHOWN))
-                write(name, shown)
+                shown = (played, keys, FALLING) if name == "play" else (run, keys, SHOWN)
+                write(name, asyncio.run(picture(*shown)))
         if given.only in (None, "compare"):
             other = started(home, "larger", "-b", NETWORKS, "-m", METHODS, "--resize", "256")
             camtui("wait", "larger")
