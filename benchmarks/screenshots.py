@@ -4,8 +4,8 @@
 
 Writes ``dashboard.png``, taken while the run computes, ``image.png``, ``gallery.png``,
 ``compare.png`` and ``play.png``. The photographs are scikit-image's, the networks EfficientNet-Lite
-with their ImageNet weights. Needs Chromium, which turns the screens into pixels, and ten minutes on
-two cores. ``--home FOLDER`` keeps the runs, so that the next time takes one minute.
+with their ImageNet weights. Needs Chromium, which turns the screens into pixels, and some minutes
+on two cores. ``--home FOLDER`` keeps the runs, so that the next time takes one minute.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"  # read when textual is imported
@@ -30,7 +31,7 @@ from textual.pilot import Pilot
 from camtui.tui.app import Dashboard
 from camtui.tui.screens.compare import CompareScreen
 from camtui.tui.theme import Settings
-from evaluator.images import demo_root
+from evaluator.images import DEMO_LABELS, demo_root
 
 SIZE = (140, 40)
 PHOTOGRAPHS = (
@@ -45,16 +46,19 @@ PHOTOGRAPHS = (
     "retina.jpg",
     "rocket.jpg",
 )
-NETWORKS = "efficientnet_lite0,efficientnet_lite1"
+NETWORK = "efficientnet_lite0"
+NETWORKS = f"{NETWORK},efficientnet_lite1"
 METHODS = (
     "finercam,reciprocam,gradcam,gradcampp,smoothgradcampp,layercam,ablationcam,eigencam,"
     "eigengradcam,fem,hirescam,fullgrad,centre,fakecam"
 )
 DARK = Settings(theme="okabe-dark")
-SHOWN = Settings(cell="efficientnet_lite0/gradcam", image="chelsea", theme="okabe-dark")
+SHOWN = Settings(cell=f"{NETWORK}/gradcam", image="chelsea", theme="okabe-dark")
 """Opens the image of the pictures with one image."""
+FALLING = replace(SHOWN, image="coffee")
+"""Opens one whose confidence falls without its salient pixels."""
 PICTURES = {
-    "image": ("o",),
+    "image": ("o", "o"),
     "gallery": ("A",),
     "play": ("space", *["left"] * 30, *["right"] * 9),
 }
@@ -107,8 +111,8 @@ def started(folder: Path, name: str, *words: str) -> Path:
     photographs.mkdir(exist_ok=True)
     for one in PHOTOGRAPHS:
         shutil.copy(demo_root() / one, photographs)
-    chosen = ["--data", str(photographs), "-b", NETWORKS, "-m", METHODS]
-    camtui("run", *chosen, *words, "--name", name, "--detach")
+    data = ["--data", str(photographs), "--labels", str(DEMO_LABELS)]
+    camtui("run", *data, *words, "--name", name, "--detach")
     return folder / "runs" / f"{name}.db"
 
 
@@ -135,17 +139,20 @@ def main() -> None:
             drawn.save(given.folder / f"{name}.png", optimize=True)
             print(given.folder / f"{name}.png")
 
-        run = started(home, "photographs", "--metric", "deletion")
+        run = started(home, "photographs", "-b", NETWORKS, "-m", METHODS)
         if given.only in (None, "dashboard"):
-            while json.loads(camtui("status", "photographs", "--json"))["progress"] < 0.7:
-                time.sleep(1)
+            while json.loads(camtui("status", "photographs", "--json"))["progress"] < 0.6:
+                time.sleep(0.5)
             write("dashboard", asyncio.run(picture(run, (), DARK)))
         camtui("wait", "photographs")
+        played = started(home, "played", "-b", NETWORK, "-m", "gradcam", "--metric", "deletion")
+        camtui("wait", "played")
         for name, keys in PICTURES.items():
             if given.only in (None, name):
-                write(name, asyncio.run(picture(run, keys, SHOWN)))
+                shown = (played, keys, FALLING) if name == "play" else (run, keys, SHOWN)
+                write(name, asyncio.run(picture(*shown)))
         if given.only in (None, "compare"):
-            other = started(home, "larger", "--resize", "256")
+            other = started(home, "larger", "-b", NETWORKS, "-m", METHODS, "--resize", "256")
             camtui("wait", "larger")
             write("compare", asyncio.run(picture(run, ("F",), DARK, other)))
 

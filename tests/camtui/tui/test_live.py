@@ -85,7 +85,7 @@ async def test_what_is_asked_of_a_run_that_was_closed_is_cancelled(tmp_path: Pat
 
 async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run.db", images=10, state="running", partial={"vgg16/scorecam": 5})
-    async with opened(run, settings=FAST) as tester:
+    async with opened(run, SIZES["large"], settings=FAST) as tester:
         await tester.press("f")
         assert "FROZEN" in tester.part("title")
         writer = RunWriter(run)

@@ -18,7 +18,7 @@ async def click(tester: DashboardTester, word: str, within: str) -> None:
     lines = tester.text().splitlines()
     top = widget.region.y
     for y, line in enumerate(lines[top : top + widget.region.height]):
-        x = line.find(word, widget.region.x)
+        x = line.find(word, widget.region.x, widget.region.right)
         if x >= 0:
             await tester.pilot.click(f"#{within}", offset=(x - widget.region.x, y))
             await tester.settle()
