@@ -214,7 +214,16 @@ def test_a_file_with_holes_is_refused_in_either_form(tmp_path: Path) -> None:
         file.write(b"x" * 4096)
     for form in ("gnu", "pax"):
         archive = tmp_path / f"{form}.tar"
-        command = ["tar", "-S", f"--format={form}", "-cf", archive, "-C", tmp_path, "a.png"]
+        command = [
+            "tar",
+            "-S",
+            f"--format={form}",
+            "-cf",
+            str(archive),
+            "-C",
+            str(tmp_path),
+            "a.png",
+        ]
         subprocess.run(command, check=True)
         with pytest.raises(UsageError, match="a file with holes"):
             find_images(archive, seed=0)
