@@ -39,6 +39,9 @@ _CURSOR_DELAY = 0.2
 _REFRESH_RATIO = 1.1
 """Growth of a cell, in images, after which its convergence is read again."""
 
+LATEST_SECONDS = 8.0
+"""Between two pictures of a run's latest image, 30 kB each: a slow line has other things to do."""
+
 _ORDER_HOLD = 5.0
 """Seconds without a key after which rows may change places."""
 
@@ -89,6 +92,7 @@ class GridScreen(ListScreen):
         self._ties_problem = ""
         self._latest = True
         self._followed: tuple[int, str, int] | None = None
+        self._followed_at = 0.0
 
     def body(self) -> ComposeResult:
         """Compose the table, the details, the panes of large terminals, the latest events."""
@@ -246,8 +250,10 @@ class GridScreen(ListScreen):
         cell = chosen if chosen in begun or not begun else begun[0]
         metric = self.options.metric
         wanted = (cell.id, metric, self.snapshot.views[cell.id].summary.n)
-        if wanted != self._followed:
-            self._followed = wanted
+        due = time.monotonic() - self._followed_at >= LATEST_SECONDS
+        same = self._followed is not None and wanted[:2] == self._followed[:2]
+        if wanted != self._followed and (due or not same):
+            self._followed, self._followed_at = wanted, time.monotonic()
             self.fetch(partial(self._load_picture, cell, metric, latest=True), "picture")
 
     async def _load_picture(self, cell: Cell, metric: str, *, latest: bool) -> None:

@@ -98,7 +98,10 @@ async def test_frozen_shows_the_old_and_thawed_the_new(tmp_path: Path) -> None:
         await tester.until(lambda: "something new" in tester.text())
 
 
-async def test_the_picture_follows_the_run_until_it_ends(tmp_path: Path) -> None:
+async def test_the_picture_follows_the_run_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("camtui.tui.screens.grid.LATEST_SECONDS", 0.0)
     run = make_run(
         tmp_path / "run.db",
         images=12,
