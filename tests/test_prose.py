@@ -39,7 +39,7 @@ PAGES_WITH_TABLES = frozenset(
 EARLIER = Size(2900, 175, 25)
 """What pages have that were there before there were limits: these go down, never up."""
 EARLIER_PAGES = frozenset(["architecture", "judge", "methods", "results", "development/house"])
-ALL_WORDS = 30_700
+ALL_WORDS = 30_800
 
 
 def prose(text: str) -> list[str]:
