@@ -77,7 +77,7 @@ OURS = {
 
 WHY = {
     "captum:GradientShap": "5 draws from black; ours 50 from random images",
-    "captum:Occlusion": "its window is 50 pixels whatever the image's size; ours is 14 at 64",
+    "captum:Occlusion": "50 pixels at any size, ours 14 of 64; at 224 pixels they agree",
     "torchcam:GradCAMpp": "divides a copy, so that its weights stay undivided",
     "torchcam:ISCAM": "adds the scaled inputs up from step to step; a softmax over channels",
     "pytorch_grad_cam:EigenCAM": "subtracts each channel's mean, keeps the sign its SVD gives",
