@@ -39,13 +39,7 @@ PAGES_WITH_TABLES = frozenset(
 EARLIER = Size(2900, 175, 25)
 """What pages have that were there before there were limits: these go down, never up."""
 EARLIER_PAGES = frozenset(["architecture", "judge", "methods", "results", "development/house"])
-<<<<<<< HEAD
 ALL_WORDS = 31_700
-||||||| 92fabdb
-ALL_WORDS = 31_700
-=======
-ALL_WORDS = 31_700
->>>>>>> newcomer
 
 
 def prose(text: str) -> list[str]:
