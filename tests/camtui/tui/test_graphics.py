@@ -6,13 +6,14 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from pathlib import Path
 
@@ -84,12 +85,19 @@ def watching(run: Path, delay: float, *options: str) -> Iterator[Terminal]:
         start_new_session=True,
     )
     os.close(slave)
+    terminal = Terminal(master, delay)
     try:
-        yield Terminal(master, delay)
+        yield terminal
     finally:
         process.terminate()
-        process.wait(30)
+        end = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < end:
+            with suppress(OSError):  # it has closed the terminal
+                terminal.listen(0.02)  # what it still writes has to be read
+        process.kill()
+        process.wait()
         os.close(master)
+    assert process.returncode != -signal.SIGKILL, "it ends when it is told to"
 
 
 @pytest.mark.parametrize(

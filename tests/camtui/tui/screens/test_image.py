@@ -284,7 +284,7 @@ async def test_what_is_remembered_may_be_anything(seeded: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("size", "rows"), [((80, 24), 16), ((140, 40), 33), ((200, 55), 47), ((60, 16), 7)]
+    ("size", "rows"), [((80, 24), 16), ((140, 40), 32), ((200, 55), 47), ((60, 16), 7)]
 )
 async def test_the_overlay_is_as_large_as_the_screen_allows(
     seeded: Path, size: tuple[int, int], rows: int

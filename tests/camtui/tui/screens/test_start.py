@@ -6,6 +6,7 @@ Real drivers with the fake evaluator are behind the first.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -31,8 +32,8 @@ def work(start: Start) -> LaunchedRun:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run that takes a second to load its network."""
-    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"load_seconds": 1.0}))
+    """A run that takes two seconds to load its network."""
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"load_seconds": 2.0}))
     (tmp_path / "runs").mkdir()
     return Run(tmp_path / "runs" / "new.db", make_plan(make_data(tmp_path / "data", 6)))
 
@@ -71,7 +72,7 @@ async def test_leaving_a_start_lets_the_run_begin(run: Run, key: str) -> None:
     start = Start(run.request(), work)
     start.begin()
     async with starting(start) as tester:
-        await tester.until(lambda: "◌ worker" in tester.text())
+        await tester.until(lambda: re.search("◌ (worker|network)", tester.text()))
         await tester.pilot.press(key)
     start.leave()
     assert isinstance(start.outcome, Left)
@@ -83,7 +84,7 @@ async def test_giving_a_start_up_leaves_nothing_behind(run: Run) -> None:
     start = Start(run.request(), work)
     start.begin()
     async with starting(start) as tester:
-        await tester.until(lambda: "◌ worker" in tester.text())
+        await tester.until(lambda: re.search("◌ (worker|network)", tester.text()))
         await tester.ask("x")
         await tester.press("enter")
         assert tester.screen_name() == "StartingScreen", "Enter is No"
