@@ -266,4 +266,4 @@ def test_what_is_wrong_with_a_network_is_told_by_every_command(home: Path) -> No
         shown["answers.py:probable"]["remarks"][0],
         checked["remarks"][0],
     ):
-        assert told in text.replace("\n", " ")
+        assert told in " ".join(text.split())

@@ -135,7 +135,7 @@ def test_our_grad_cam_goes_out_and_comes_back_with_its_adcc(data: Path, tmp_path
                 assert getattr(theirs[both, path], name) == expected, name
                 missing = name in ("coherency", "adcc")
                 assert getattr(theirs[alone, path], name) == (None if missing else expected), name
-    shown = typed("table", "maps").stdout
+    shown = " ".join(typed("table", "maps").stdout.split())
     assert f"{alone}: coherency and ADCC of none of 4 images: no maps of explanation" in shown
     worst = typed("worst", "maps", "--cell", f"{BACKBONE}/{alone}")
     assert "no maps of explanation" in worst.stderr
