@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from camtui.launch import ChildEnded, ask_once
-from camtui.runs import fault_of, not_mine, runs_home
+from camtui.runs import fault_of, not_mine, runs_home, write_private
 from evaluator import catalog
 from evaluator.errors import CodeNotAllowed, Mismatch, RunFailed, UsageError
 from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, installed
-from evaluator.store.files import temporary_beside
 from evaluator.text import printable
 from evaluator.user_code import changed, sources_of
 from evaluator.user_code_checks import described_maps
@@ -70,20 +69,13 @@ def remember(sources: Mapping[str, str]) -> None:
     file = trust_file()
     if now == before or fault_of(file.parent.stat(), stat.S_ISDIR):
         return
-    new = temporary_beside(file)
     try:
-        with open(new, "x", encoding="utf-8", opener=_private) as stream:
-            stream.write(json.dumps({"allowed": sorted(now)}, indent=1) + "\n")
-        new.replace(file)
+        write_private(file, json.dumps({"allowed": sorted(now)}, indent=1) + "\n")
     except OSError as error:
         raise UsageError(
             f"cannot write {printable(file)}: {error.strerror}",
             "set CAMTUI_HOME to a folder of yours",
         ) from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def refuse_unnamed(reference: str, sha256: str, retry_command: str) -> None:

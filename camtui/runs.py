@@ -273,14 +273,25 @@ def remember(folder: Path) -> None:
     place, before = os.path.realpath(folder), _remembered()
     if place in before:
         return
-    temporary = temporary_beside(_file())
+    with suppress(OSError):
+        write_private(_file(), json.dumps([*before, place][-_MOST:]))
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file of this user's beside the runs: whole or not at all, for nobody else to read.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    temporary = temporary_beside(file)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as stream:
-            json.dump([*before, place][-_MOST:], stream)
-        temporary.replace(_file())
+            stream.write(text)
+        temporary.replace(file)
     except OSError:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def not_mine(file: Path) -> str:

@@ -54,6 +54,14 @@ DigitsOption = Annotated[
         help="Digits in table, md and latex.",
     ),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Show the plan and what it costs; compute nothing.",
+        rich_help_panel="Output",
+    ),
+]
 MaxFailuresOption = Annotated[
     str,
     typer.Option(

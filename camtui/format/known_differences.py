@@ -14,9 +14,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from camtui.runs import not_mine, runs_home
+from camtui.runs import not_mine, runs_home, write_private
 from evaluator.statistics import PairedDifference
-from evaluator.store.files import temporary_beside
 from evaluator.store.reader import RunReader
 
 FEWEST_IMAGES = 2_000
@@ -45,6 +44,7 @@ class KnownDifferences:
         """
         self._reader = reader
         self._sums: dict[int, bytes] | None = None
+        self._run = ""
         self._known: dict[str, list[float | int | None] | None] = {}
         self._new = False
 
@@ -65,29 +65,28 @@ class KnownDifferences:
         """Write what was found; where that cannot be, it is found again next time."""
         if not self._new:
             return
-        temporary = temporary_beside(differences_file())
         newest = dict(list(self._known.items())[-_MOST:])
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                json.dump({"format": _FORMAT, "differences": newest}, stream)
-            temporary.replace(differences_file())
-        except OSError:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            write_private(
+                differences_file(), json.dumps({"format": _FORMAT, "differences": newest})
+            )
         self._new = False
 
     def _key(self, metric: str, first: int, second: int) -> str:
         """Return what a difference is known by, empty where it is not to be kept."""
         if self._sums is None:
-            large = self._reader.info().image_count >= FEWEST_IMAGES
+            info = self._reader.info()
+            large = info.image_count >= FEWEST_IMAGES
             self._sums = self._reader.checks.of_sums() if large else {}
             self._known = _stored() if self._sums else {}
+            path = os.path.realpath(self._reader.path)
+            self._run = f"{path} {os.stat(path).st_ino} {info.created}"
         if first not in self._sums or second not in self._sums:
             return ""
-        file = os.stat(self._reader.path)
-        run = f"{os.path.realpath(self._reader.path)} {file.st_ino} {self._reader.info().created}"
         sums = self._sums[first].hex(), self._sums[second].hex()
-        return sha256("\n".join((run, metric, *sums)).encode("utf-8", "replace")).hexdigest()[:32]
+        return sha256("\n".join((self._run, metric, *sums)).encode("utf-8", "replace")).hexdigest()[
+            :32
+        ]
 
 
 def _stored() -> dict[str, list[float | int | None] | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
@@ -38,7 +39,9 @@ def relevance(
             "LRP needs the library zennit, which is not installed",
             "pip install 'camtui[lrp]'",
         ) from error
-    if trouble := what_no_rule_knows(model):
+    if model not in _UNKNOWN:
+        _UNKNOWN[model] = what_no_rule_knows(model)
+    if trouble := _UNKNOWN[model]:
         raise NoRelevance(f"zennit has no rule for this network: {trouble}", _EVERYWHERE)
     rules = _rules(composite, seen, images)(canonizers=[ResNetCanonizer()])
     with rules.context(model) as changed, torch.enable_grad():
@@ -86,6 +89,10 @@ _MODULES = (
 )
 _SHAPES = (torch.flatten, "flatten", "view", "reshape", "size", getattr, operator.getitem)
 _SUMS = (operator.add, operator.iadd, torch.add)
+
+
+_UNKNOWN: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+"""Network → ``what_no_rule_knows`` of it: tracing takes as long as some passes."""
 
 
 def what_no_rule_knows(model: nn.Module) -> str:

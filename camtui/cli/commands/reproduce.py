@@ -13,7 +13,7 @@ import typer
 from camtui import completion
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_json, print_message
-from camtui.cli.options import MaxFailuresOption, OnFinishOption, OutputOptions
+from camtui.cli.options import DryRunOption, MaxFailuresOption, OnFinishOption, OutputOptions
 from camtui.cli.run_start import driver_settings, missing_weights, start_run
 from camtui.compute import ComputeOptions, compute_settings, on_cuda
 from camtui.planning import PlanOptions, known_run, resolve_plan
@@ -111,14 +111,7 @@ def reproduce(
     output: OutputOptions,
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Show the plan and what it costs; compute nothing.",
-            rich_help_panel="Output",
-        ),
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Measure the table of a paper again, and set its numbers beside ours.
 

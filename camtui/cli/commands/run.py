@@ -13,6 +13,7 @@ from camtui.cli.console import print_message
 from camtui.cli.options import (
     AcceptDataChangesOption,
     AllowCodeOption,
+    DryRunOption,
     MaxFailuresOption,
     OnFinishOption,
     OutputOptions,
@@ -88,14 +89,7 @@ def run(
     ] = "auto",
     max_failures: MaxFailuresOption = "",
     on_finish: OnFinishOption = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Show the plan and what it costs; compute nothing.",
-            rich_help_panel="Output",
-        ),
-    ] = False,
+    dry_run: DryRunOption = False,
     help_all: Annotated[  # noqa: ARG001  it acts in its callback
         bool,
         typer.Option(
