@@ -269,12 +269,13 @@ class Dashboard(App[int]):
             return  # another run was opened while this reading waited its turn
         if self.connection is not connection:
             return
-        if connection.latest.status.state != state:
-            self.screen.refresh_bindings()  # another state allows other keys
-        if is_new and not connection.frozen:
-            self._show()
-        elif isinstance(self.screen, RunScreen):
-            self.screen.tick()
+        with suppress(ScreenStackError):  # the application closed meanwhile
+            if connection.latest.status.state != state:
+                self.screen.refresh_bindings()  # another state allows other keys
+            if is_new and not connection.frozen:
+                self._show()
+            elif isinstance(self.screen, RunScreen):
+                self.screen.tick()
 
     async def on_start_over(self, _: StartOver) -> None:
         """Show the run that has begun; leave where it has not."""

@@ -71,6 +71,18 @@ async def test_the_watch_goes_on_when_another_run_is_opened_while_a_reading_wait
         await tester.app.poll()
 
 
+async def test_a_reading_that_ends_when_the_screens_are_gone_shows_nothing(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run.db", images=2)
+    async with opened(run, settings=Settings(interval=3600)) as tester:
+        screens = tester.app._screen_stack
+        kept = screens.copy()
+        screens.clear()  # as Textual does when it closes
+        try:
+            await tester.app.poll()
+        finally:
+            screens.extend(kept)
+
+
 async def test_what_is_asked_of_a_run_that_was_closed_is_cancelled(tmp_path: Path) -> None:
     connection = RunConnection(make_run(tmp_path / "run.db", images=2))
     connection.close()
