@@ -1,10 +1,10 @@
-"""docs/peers.md: every class of captum, pytorch-grad-cam and torchcam that explains an image.
+"""Every class of captum, pytorch-grad-cam and torchcam that explains an image.
 
 Whether it runs here as it is, and how far its maps are from those of the method that camtui has of
 that name: largest difference at a pixel and least correlation, of maps scaled to [0, 1], on
 scikit-image's photographs. Packages: ``pip install "camtui[peers,demo]"``.
 
-    python benchmarks/peer_classes.py > docs/peers.md
+    python benchmarks/peer_classes.py > benchmarks/peer_classes.md
 """
 
 from __future__ import annotations
@@ -182,23 +182,10 @@ def main() -> None:
         print(f"| `{line.key}` | {f'`{line.ours}`' if line.ours else ''} | {line.result} | {why} |")
 
 
-_PAGE = """# Classes of other libraries
+_PAGE = """# Every class of captum, pytorch-grad-cam and torchcam
 
-A class of captum, pytorch-grad-cam or torchcam runs as it is: `-m
-captum.attr:IntegratedGradients:n_steps=20`, `-m pytorch_grad_cam:EigenGradCAM`, `-m
-torchcam.methods:LayerCAM`. `pip install "camtui[peers]"` brings the three.
-
-- The class gets the network as its maker built it, with its target layer, and one image at a
-  time. What it draws at random depends on the image alone.
-- Options are keyword arguments of the constructor and of the call: numbers, words, `true`,
-  `false`, and `3x15x15` for a tuple. Of captum also `sign`.
-- It is a row like all others, called `captum:IntegratedGradients`. Naming it allows it to run,
-  as with [your own code](extending.md).
-- `camtui check pytorch_grad_cam:GradCAMPlusPlus --against gradcampp` says how far two methods
-  are apart on the demo's photographs and networks, or on those of `-b`. It takes a minute or two.
-
-The table is made by `python benchmarks/peer_classes.py`, with {versions}, on `{network}` and
-{images} photographs.
+Made by `python benchmarks/peer_classes.py > benchmarks/peer_classes.md`, with {versions}, on
+`{network}` and {images} photographs. What it says, in short: [docs/peers.md](../docs/peers.md).
 
 Numbers are the largest difference at a pixel and the least correlation of
 maps scaled to [0, 1]. pytorch-grad-cam's maps come at the size of the image and agree where the
