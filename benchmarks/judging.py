@@ -1,4 +1,4 @@
-"""The tables of benchmarks/judged.md: every metric judged on both synthetic worlds and two networks.
+"""The tables of benchmarks/judged.md: every metric judged on both drawn worlds and two networks.
 
     python benchmarks/judging.py OUT                     # 1,000 images
     python benchmarks/judging.py OUT --images 100        # to try it

@@ -1,4 +1,4 @@
-"""Which orders of methods survive the protocol: the runs of benchmarks/results.md, and their tables.
+"""Which orders of methods survive the protocol: the runs and tables of benchmarks/results.md.
 
 ``python benchmarks/ranks.py --data ../shared/imagenet-sample`` makes the runs that are not there,
 goes on with those that were stopped, and prints ``camtui ranks`` of them: eight of three networks
