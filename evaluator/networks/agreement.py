@@ -23,8 +23,8 @@ from evaluator.text import printable
 ROUNDING = 3e-4
 """Largest difference of a logit, in parts of the largest, between two ways to compute it.
 
-Measured by ``benchmarks/agreement.py`` (docs/layers.md): at most 2.2e-6 between the plain model
-and the network that runs, in batches of one and two, with trained and with random weights. A
+Measured by ``benchmarks/agreement.py`` (benchmarks/layers.md): at most 2.2e-6 between the plain
+model and the network that runs, in batches of one and two, with trained and with random weights. A
 network that is folded twice over differs by 0.1 to 2.
 """
 

@@ -192,19 +192,6 @@ def test_what_cannot_be_loaded_leaves_the_run_as_it_was(home: Path) -> None:
     assert (home / "home/runs/shapes.db").read_bytes() == before
 
 
-@pytest.mark.long
-def test_the_page_s_own_network_runs_as_pasted(tmp_path: Path) -> None:
-    page = (ROOT / "docs/networks.md").read_text("utf-8")
-    code = page.partition("<!-- own-network -->\n```python\n")[2].partition("```")[0]
-    (tmp_path / "mynet.py").write_text(code)
-    found = json.loads(camtui(tmp_path, "backbones --check ./mynet.py:build --json").stdout)
-    assert (found["layer"], found["class_count"], found["preprocessing"]["side"]) == (
-        "features.3",
-        5,
-        64,
-    )
-
-
 ANSWERS = """
 import torch
 from torch import nn

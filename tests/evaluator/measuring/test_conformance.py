@@ -4,13 +4,14 @@ camtui's own passes.
 
 from __future__ import annotations
 
+from doctest import DocTestFinder, DocTestRunner
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from camtui import extend
 from evaluator.catalog import formula
 from evaluator.errors import UsageError
 from evaluator.measuring.conformance import (
@@ -25,7 +26,6 @@ from evaluator.methods.base import FixedMap, ImageMethod, ImageView, Method, Vie
 from evaluator.methods.saliency import pixel_gradient
 from evaluator.metrics import all_metrics
 from evaluator.metrics.base import Explained, Metric
-from tests.evaluator.execution.support import ROOT
 from tests.measuring_rules import needs_only_stored_rows
 
 LONG = ("sscam", "iscam", "rise")
@@ -324,11 +324,9 @@ def test_trial_values_do_not_depend_on_how_many() -> None:
 
 
 def test_the_image_method_of_the_documentation_passes() -> None:
-    page = (ROOT / "docs" / "extending.md").read_text()
-    found: dict[str, Any] = {}
-    source = page.partition("```python\n")[2].partition("```")[0]
-    exec(compile(source, "halfway.py", "exec"), found)
-    made = found["Halfway"](share=0.25)
+    found = next(one for one in DocTestFinder().find(extend) if one.name == extend.__name__)
+    DocTestRunner().run(found, clear_globs=False)
+    made = found.globs["Halves"]()
     assert isinstance(made, ImageMethod)
     assert broken(made) == {}
 
