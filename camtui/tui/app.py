@@ -16,12 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
+from textual.dom import DOMNode, NoScreen
 from textual.events import Key
 from textual.filter import LineFilter
 from textual.theme import Theme
+from textual.worker import WorkerFailed, get_current_worker
 
 from camtui.feed import Snapshot
 from camtui.runs import find_run, reference
@@ -42,6 +46,7 @@ from evaluator.errors import CamtuiError
 from evaluator.text import printable
 
 if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
     from textual.notifications import SeverityLevel
 
     from camtui.launch import Start
@@ -576,6 +581,21 @@ class Dashboard(App[int]):
             os._exit(130)
         self._left_at = now
         self.action_detach()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave with a traceback, but not where a screen that is gone was looked for.
+
+        Timers, workers and late answers, Textual's own among them, find their screen closed and
+        its widgets gone, and nothing is lost by it.
+        """
+        cause: BaseException = error
+        node: MessagePump = active_message_pump.get()
+        if isinstance(error, WorkerFailed):
+            cause, node = error.error, get_current_worker().node
+        closing = isinstance(node, DOMNode) and node._pruning
+        gone = closing or not (self.is_running and node.is_attached)
+        if not (gone and isinstance(cause, (NoMatches, NoScreen, ScreenStackError))):
+            super()._handle_exception(error)
 
     async def on_unmount(self) -> None:
         """Close threads and file."""

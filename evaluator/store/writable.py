@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from evaluator.errors import StoreError, UsageError
 from evaluator.store import checksums, schema
 from evaluator.store.disk_space import is_full
 from evaluator.store.files import beside, open_own, real, refuse_foreign
 from evaluator.text import printable
+
+
+@contextmanager
+def _hidden(*modules: str) -> Iterator[None]:
+    """Let imports take modules that are not imported yet for ones that are not installed."""
+    names = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # None hides a module
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
+with _hidden("numpy", "pandas"):  # 80 MB and half of a start, for columns of their types
+    from sqlite_utils import Database
 
 
 class WritableFile:

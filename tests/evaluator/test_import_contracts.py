@@ -23,8 +23,7 @@ evaluator.truth.folder evaluator.statistics evaluator.store.reader evaluator.exe
 evaluator.store.files evaluator.interfaces camtui.runs camtui.status camtui.launch camtui.cli.app
 camtui.cli.commands.run camtui.cli.commands.status camtui.cli.commands.synth
 camtui.cli.commands.table"""
-DIRECTING = """evaluator.execution.driver evaluator.execution.worker evaluator.store.writer
-evaluator.synthetic.scene"""
+DIRECTING = "evaluator.execution.driver evaluator.execution.worker evaluator.store.writer"
 
 
 def brought_by(*modules: str) -> set[str]:
@@ -49,9 +48,21 @@ def test_light_modules_import_nothing_heavy() -> None:
 
 def test_who_directs_the_work_does_not_hold_torch() -> None:
     """The driver outlives workers that a device has killed; a worker imports torch only with its
-    session.
+    session. Nor pandas, which sqlite-utils would import where it is installed, as here.
     """
-    assert brought_by(*DIRECTING.split()).isdisjoint({"torch", "torchvision", "textual"})
+    assert find_spec("pandas")
+    assert brought_by(*DIRECTING.split()).isdisjoint(
+        {"torch", "torchvision", "textual", "numpy", "pandas"}
+    )
+
+
+def test_who_draws_pictures_does_not_hold_torch() -> None:
+    assert brought_by("evaluator.synthetic.scene").isdisjoint({"torch", "torchvision"})
+
+
+def test_what_is_hidden_from_an_import_is_there_afterwards() -> None:
+    code = "import evaluator.store.writer, pandas, numpy; print(pandas.DataFrame(), numpy.pi)"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
 
 
 def test_the_package_itself_imports_nothing() -> None:

@@ -10,8 +10,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
+from textual.css.query import NoMatches
+from textual.screen import Screen
 
 from camtui.tui.run_connection import RunConnection
 from evaluator.records import UnitResult
@@ -81,6 +84,39 @@ async def test_a_reading_that_ends_when_the_screens_are_gone_shows_nothing(tmp_p
             await tester.app.poll()
         finally:
             screens.extend(kept)
+
+
+async def test_an_answer_that_comes_while_its_screen_is_closed_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    async def show_late(screen: Screen[Any]) -> None:
+        while screen.query("#keys"):
+            await asyncio.sleep(0)
+        late.append(screen)
+        screen.query_one("#keys")
+
+    late: list[Screen[Any]] = []
+    run = make_run(tmp_path / "run.db", images=2)
+    async with opened(run, settings=Settings(interval=3600)) as tester:
+        await tester.press("enter")
+        await tester.on("CellScreen")
+        tester.app.screen.run_worker(show_late(tester.app.screen))
+        await tester.pilot.press("escape")
+        await tester.on("GridScreen")
+        tester.app.screen.run_worker(show_late(tester.app.screen))
+    assert len(late) == 2
+
+
+async def test_a_widget_that_is_missing_on_a_screen_that_is_there_ends_the_dashboard(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run.db", images=2)
+    dashboard = opened(run, settings=Settings(interval=3600))
+    tester = await dashboard.__aenter__()
+    tester.app.screen.call_later(tester.app.screen.query_one, "#nowhere")
+    await tester.until(lambda: tester.app._exception)
+    with pytest.raises(NoMatches):
+        await dashboard.__aexit__(None, None, None)
 
 
 async def test_what_is_asked_of_a_run_that_was_closed_is_cancelled(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def test_a_long_export_says_every_two_seconds_how_far_it_is(
     two_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seconds = iter([0.0, 1.9, 2.0, 2.0, 3.9])
-    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
-    with RunReader(two_runs / "runs" / "good.db") as reader:
+    with RunReader(two_runs / "runs" / "good.db") as reader, monkeypatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: next(seconds))  # for nobody else afterwards
         tell = progress_of(reader)
     for rows in (10, 20, 30):
         tell(rows)
