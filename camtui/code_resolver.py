@@ -127,7 +127,8 @@ def allowed_of(
         if not allow and one.reference not in by_now:
             refuse_unnamed(one.reference, now, retry_command)
     sources = {one.reference: one.sha256 for one in wanted}
-    remember(sources)
+    if sources:
+        remember(sources)
     return sources
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -51,11 +50,6 @@ def count_gpus(dev: Path = Path("/dev")) -> int:
     return len(visible_gpus(present, os.environ.get("CUDA_VISIBLE_DEVICES"))) if present else 0
 
 
-def on_cuda(devices: Sequence[str]) -> bool:
-    """Return whether any of the devices is a GPU."""
-    return any(device.startswith("cuda") for device in devices)
-
-
 def usual_precision(*, cuda: bool) -> Precision:
     """Return the default precision."""
     return "mixed" if cuda else "fp32"
@@ -74,13 +68,6 @@ def _check(name: str, gpus: int) -> None:
             f"no device {name}: {there} here",
             "camtui run --device cpu" if not gpus else "--device cuda takes all",
         )
-
-
-class ComputeSettings(NamedTuple):
-    """The devices of the workers, or their kind where Ray chooses them, and Ray's settings."""
-
-    devices: tuple[str, ...]
-    ray: RaySettings | None
 
 
 @dataclass(frozen=True)
@@ -129,8 +116,8 @@ class ComputeOptions:
     ] = None
 
 
-def compute_settings(options: ComputeOptions) -> ComputeSettings:
-    """Return the devices and the executor that the options come to.
+def compute_settings(options: ComputeOptions) -> tuple[tuple[str, ...], RaySettings | None]:
+    """Return the devices of the workers, or their kind where Ray chooses them; and Ray's settings.
 
     Raises:
         UsageError: they contradict each other, or Ray is asked for and not installed.
@@ -151,10 +138,10 @@ def compute_settings(options: ComputeOptions) -> ComputeSettings:
                 f"{name} is of use with Ray only",
                 f"camtui run --executor ray {name} {printable(value, 60)}",
             )
-    return ComputeSettings(choose_devices(options.device, options.workers), None)
+    return choose_devices(options.device, options.workers), None
 
 
-def _on_ray(options: ComputeOptions) -> ComputeSettings:
+def _on_ray(options: ComputeOptions) -> tuple[tuple[str, ...], RaySettings]:
     from evaluator.execution.ray_cluster import require_ray
 
     require_ray()
@@ -177,4 +164,4 @@ def _on_ray(options: ComputeOptions) -> ComputeSettings:
     kind = (
         "cpu" if gpus == 0 else device or ("cuda" if options.ray_address or count_gpus() else "cpu")
     )
-    return ComputeSettings((kind,), RaySettings(options.ray_address or "", workers, gpus))
+    return (kind,), RaySettings(options.ray_address or "", workers, gpus)

@@ -338,7 +338,7 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         "--handoff-fd",
         str(handoff),
     ]
-    log = open_log(request.log, _owner(request.db))
+    log = open_log(request.db)
     if not os.fstat(log).st_size:
         with suppress(OSError):  # a disk that is full: the driver says so
             os.write(
@@ -357,13 +357,6 @@ def _start(request: RunRequest, handoff: int) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
-
-
-def _owner(database: Path) -> int | None:
-    try:
-        return os.stat(database).st_uid
-    except OSError:
-        return None
 
 
 def _not_begun(

@@ -20,13 +20,14 @@ from evaluator.backbones import (
     DEFAULT_WEIGHTS,
     BackboneSpec,
     families,
+    family_of,
     local_weights,
     parse_backbone,
     read_option,
     split_backbone,
 )
-from evaluator.errors import NotFound, StoreError, UsageError
-from evaluator.execution.request import StoredRun, stored_run
+from evaluator.errors import UsageError
+from evaluator.execution.request import StoredRun
 from evaluator.images import DEMO_LABELS, demo_root
 from evaluator.labels import columns_of_list
 from evaluator.plan import (
@@ -223,12 +224,17 @@ def default_name(typed: PlanOptions) -> str:
     return name_for(f"{above}-{name}" if name.lower() in _GENERIC_FOLDERS and above else name)
 
 
-def known_run(database: Path) -> StoredRun | None:
-    """Return the run that is there already; the driver says what is wrong with its file."""
-    try:
-        return stored_run(database)
-    except (NotFound, StoreError):
-        return None
+def missing_weights(plan: RunPlan, stored: StoredRun | None) -> list[str]:
+    """Return the backbones whose published weights neither this machine nor the run has."""
+    wanted = [
+        spec
+        for spec in plan.backbones
+        if spec.weights == DEFAULT_WEIGHTS
+        and family_of(spec.key).published
+        and local_weights(spec.key) is None
+    ]
+    loaded = stored.loaded if stored else {}
+    return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
 
 
 def resolve_plan(

@@ -504,14 +504,14 @@ def parse_backbone(spec: str) -> BackboneSpec:
         UsageError: unknown backbone or option.
     """
     key, text = split_backbone(spec)
-    _, options = catalog.split_spec(f"{shown_key(key)}:{text}", key=shown_key(key))
+    shown = shown_key(key)
+    _, options = catalog.split_spec(f"{shown}:{text}", key=shown)
     known = [field.name for field in fields(BackboneSpec)[1:]]
     for name in options:
         if name not in known:
             raise UsageError(
-                f"backbone '{shown_key(key)}' has no option '{name}'",
-                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b "
-                f"{shown_key(key)}:layer=NAME",
+                f"backbone '{shown}' has no option '{name}'",
+                f"{did_you_mean(name, known)}it has {', '.join(known)}: -b {shown}:layer=NAME",
             )
     return BackboneSpec(key, **{name: read_option(name, value) for name, value in options.items()})
 

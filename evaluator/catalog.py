@@ -158,12 +158,15 @@ def expand_methods(specs: list[str]) -> list[str]:
     ``all``: every CAM; ``paper``: those of Table 2; ``image``: every ``ImageMethod``, which may
     cost thousands of forwards. A method that needs an extra is in none of them.
     """
-    known = [key for key, kind in known_methods().items() if not kind.extra]
-    of_images = [key for key in known if is_of_images(key)]
+    known = {
+        key: issubclass(kind, ImageMethod)
+        for key, kind in known_methods().items()
+        if not kind.extra
+    }
     groups: dict[str, Sequence[str]] = {
-        "all": [key for key in known if key not in of_images],
+        "all": [key for key, of_images in known.items() if not of_images],
         "paper": TABLE2_METHODS,
-        "image": of_images,
+        "image": [key for key, of_images in known.items() if of_images],
     }
     return list(dict.fromkeys(one for spec in specs for one in groups.get(spec, (spec,))))
 

@@ -642,13 +642,13 @@ def validated(plan: RunPlan) -> RunPlan:
         UsageError: names the part and what it takes.
     """
     backbones = tuple(dict.fromkeys(_checked_backbone(spec) for spec in plan.backbones))
+    _refuse_one_name_for_two(backbones)
     methods = tuple(dict.fromkeys(catalog.method(spec).name for spec in plan.methods))
     for name, option in PROTOCOL.items():
         option.check(getattr(plan, name, None))
     if plan.until == EVERY_IMAGE:
         plan = replace(plan, until=None)
     _check_rule(plan)
-    _refuse_one_name_for_two(backbones)
     result = replace(plan, backbones=backbones, methods=methods, metrics=_possible_metrics(plan))
     _check_some_cell(result)
     return result

@@ -136,7 +136,7 @@ def _absolute(path: Path, base: Path | None) -> str:
     return str(((base or Path.cwd()) / path.expanduser()).resolve())
 
 
-def as_reference(text: str, base: Path | None = None) -> Reference:
+def as_reference(text: str) -> Reference:
     """A reference without options.
 
     Raises:
@@ -147,7 +147,7 @@ def as_reference(text: str, base: Path | None = None) -> Reference:
         raise UsageError(
             f"'{printable(text, 100)}' names no code", "write FILE.py:Name or package.module:Name"
         )
-    return _spec(match, base).reference
+    return _spec(match, None).reference
 
 
 class Registered(NamedTuple):

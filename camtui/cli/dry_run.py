@@ -11,11 +11,9 @@ from socket import gethostname
 from typing import TYPE_CHECKING, NamedTuple
 
 from camtui.cli.console import print_json, print_message
-from camtui.cli.run_start import missing_weights
-from camtui.compute import on_cuda
 from camtui.format.notes import look_text
 from camtui.format.numbers import count, duration
-from camtui.planning import plan_diff
+from camtui.planning import missing_weights, plan_diff
 from camtui.runs import list_runs
 from camtui.status import until_record
 from evaluator.errors import CamtuiError
@@ -26,7 +24,6 @@ from evaluator.execution.schedule import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
-from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from evaluator.store.readonly import DAMAGE
 from evaluator.text import counted, printable
@@ -106,14 +103,12 @@ def _timed_seconds(one: Remaining, known: Iterable[StageTiming]) -> float | None
     )
 
 
-def nothing_left(request: RunRequest, stored: StoredRun | None) -> bool:
-    """Return whether a run is complete and has all that is asked for, so that nothing is started.
+def nothing_left(request: RunRequest, stored: StoredRun) -> bool:
+    """Return whether a run that is complete has all that is asked for.
 
     Raises:
         CamtuiError: what is asked for contradicts it.
     """
-    if stored is None or stored.info.state != "complete" or lock_holder(request.db) is not None:
-        return False
     from evaluator.execution.driver import adds_nothing
 
     if request.settings.on_finish or not adds_nothing(request, stored):
@@ -234,7 +229,7 @@ def _known_timings(request: RunRequest, plan: RunPlan) -> list[StageTiming]:
     settings = request.settings
     if settings.ray is not None:
         return []
-    return timings(plan, request.db, cuda=on_cuda(settings.devices))
+    return timings(plan, request.db, cuda=settings.on_cuda)
 
 
 def _seconds(work: Sequence[Remaining], known: Sequence[StageTiming], workers: int) -> float | None:
@@ -293,7 +288,7 @@ def _unknown(plan: RunPlan, stored: RunPlan | None) -> str:
 def _work(
     request: RunRequest, plan: RunPlan, stored: RunPlan | None, images: int, look: Look | None
 ) -> list[Remaining]:
-    cuda = on_cuda(request.settings.devices)
+    cuda = request.settings.on_cuda
     if look is not None and look.needed is not None:
         images = min(images, look.needed)
     if stored is None:

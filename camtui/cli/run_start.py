@@ -24,7 +24,7 @@ from camtui.cli.console import (
 )
 from camtui.cli.options import OutputOptions
 from camtui.code_resolver import allowed_of
-from camtui.compute import ComputeSettings
+from camtui.compute import ComputeOptions, compute_settings
 from camtui.format.numbers import count, duration
 from camtui.launch import (
     LOOK_SECONDS,
@@ -37,32 +37,19 @@ from camtui.launch import (
     launch,
     logind_warning,
 )
-from camtui.planning import known_run
+from camtui.planning import missing_weights
 from camtui.runs import reference, remember, sizes_file
-from evaluator.backbones import DEFAULT_WEIGHTS, family_of, local_weights
 from evaluator.errors import CamtuiError, RunFailed, UsageError
-from evaluator.execution.request import DriverSettings, RunRequest, StoredRun
+from evaluator.execution.request import DriverSettings, RunRequest, StoredRun, known_run
 from evaluator.execution.testing_hooks import settings_overrides
 from evaluator.images import planned_images
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
+from evaluator.store.files import lock_holder
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from camtui.payloads import HandoffPayload
-
-
-def missing_weights(plan: RunPlan, stored: StoredRun | None) -> list[str]:
-    """Return the backbones whose published weights neither this machine nor the run has."""
-    wanted = [
-        spec
-        for spec in plan.backbones
-        if spec.weights == DEFAULT_WEIGHTS
-        and family_of(spec.key).published
-        and local_weights(spec.key) is None
-    ]
-    loaded = stored.loaded if stored else {}
-    return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
 
 
 def fetch_weights(keys: list[str], look: Callable[[float], None] | None = None) -> None:
@@ -117,18 +104,15 @@ def confirm_more_images(
     return plan if confirm(question, yes=False) else replace(plan, limit=had)
 
 
-def driver_settings(compute: ComputeSettings, **others: Any) -> DriverSettings:
-    """Return the driver's settings besides the plan.
+def driver_settings(compute: ComputeOptions, **others: Any) -> DriverSettings:
+    """Return the driver's settings: where it computes, and ``others``.
 
     Raises:
         UsageError: one of them is impossible.
     """
+    devices, ray = compute_settings(compute)
     settings = DriverSettings(
-        devices=compute.devices,
-        ray=compute.ray,
-        tuning=sizes_file(),
-        **others,
-        **settings_overrides(),
+        devices=devices, ray=ray, tuning=sizes_file(), **others, **settings_overrides()
     )
     settings.check()
     return settings
@@ -217,10 +201,20 @@ def start_run(request: RunRequest, stored: StoredRun | None, output: OutputOptio
         raise typer.Exit(_follow(handoff, quiet=output.quiet, as_json=output.json))
 
 
-def show_complete(ctx: typer.Context, request: RunRequest, output: OutputOptions) -> None:
-    """Say that a run has all that is asked for, and show it; its file stays as it is."""
-    from camtui.launch import LaunchedRun
+def show_complete(
+    ctx: typer.Context, request: RunRequest, stored: StoredRun | None, output: OutputOptions
+) -> bool:
+    """Show a run that is complete and has all that is asked for; its file stays as it is.
 
+    Returns:
+        Whether it is one; if not, nothing is shown.
+    """
+    if stored is None or stored.info.state != "complete" or lock_holder(request.db) is not None:
+        return False
+    from camtui.cli.dry_run import nothing_left
+
+    if not nothing_left(request, stored):
+        return False
     run = request.run_reference
     if not output.quiet:
         next_ = f"camtui table {run}, camtui report {run}"
@@ -233,6 +227,7 @@ def show_complete(ctx: typer.Context, request: RunRequest, output: OutputOptions
         run_command(ctx, "watch", str(request.db))
     else:
         raise typer.Exit(_follow(here, quiet=output.quiet, as_json=output.json))
+    return True
 
 
 def _in_dashboard(request: RunRequest, stored: StoredRun | None, *, quiet: bool) -> int:

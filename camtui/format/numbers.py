@@ -31,13 +31,9 @@ def half_width(mean: Mean | PairedDifference | None, digits: int = 2) -> str:
     return "" if mean is None or mean.half_width is None else f"±{percent(mean.half_width, digits)}"
 
 
-def with_interval(mean: Mean | None, digits: int = 2) -> str:
+def with_interval(mean: Mean | None) -> str:
     """Return value and half of its 95 % interval: ``75.27 ±0.12``; below two images the value."""
-    return (
-        ABSENT
-        if mean is None
-        else f"{percent(mean.value, digits)} {half_width(mean, digits)}".rstrip()
-    )
+    return ABSENT if mean is None else f"{percent(mean.value)} {half_width(mean)}".rstrip()
 
 
 def metric_header(metric: Metric, *, long: bool = False) -> str:

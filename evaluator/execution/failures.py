@@ -61,14 +61,10 @@ def with_images(unit: Unit, images: tuple[ImageRef, ...]) -> Unit:
 def _by_cells(unit: Unit) -> list[Unit]:
     middle = len(unit.cells) // 2
     return (
-        [_with_cells(unit, part) for part in (slice(None, middle), slice(middle, None))]
+        [_of_cells(unit, part) for part in (unit.cells[:middle], unit.cells[middle:])]
         if middle
         else []
     )
-
-
-def _with_cells(unit: Unit, part: slice) -> Unit:
-    return _of_cells(unit, unit.cells[part])
 
 
 def _of_cells(unit: Unit, wanted: Container[int]) -> Unit:

@@ -52,7 +52,6 @@ class LocalExecutor(SlotExecutor[_Worker]):
         session: str,
         *,
         load_seconds: float = 900.0,
-        log: int = 2,
     ) -> None:
         """One worker for each entry of ``devices``.
 
@@ -61,11 +60,9 @@ class LocalExecutor(SlotExecutor[_Worker]):
             devices: ``cpu`` or ``cuda:N``; the workers share the cores.
             session: ``module:function`` that opens a session in the worker.
             load_seconds: timeout of a worker that starts or loads a backbone.
-            log: descriptor for everything that the workers print.
         """
         self._session = session
         self._load_seconds = load_seconds
-        self._log = log
         self._lost: list[ExecutorEvent] = []
         # kept, for Python warns of a process that is forgotten while it lives
         self._unkillable: list[subprocess.Popen[bytes]] = []
@@ -137,8 +134,8 @@ class LocalExecutor(SlotExecutor[_Worker]):
         worker.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
+            stdout=2,  # what it prints goes into the run's log
+            stderr=2,
             pass_fds=(theirs.fileno(),),
             env=environment,
         )

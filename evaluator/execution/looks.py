@@ -203,7 +203,8 @@ class EarlyEnd:
         self._written: Look | None = reader.look()
         self._said: set[int] = set(looks.dropped)
         self._images = reader.info().image_count
-        self._apply()
+        if looks.dropped or looks.decided is not None:
+            self._apply()
 
     @property
     def conclusion(self) -> str:

@@ -202,9 +202,9 @@ class Loop:
             progress: called before the hand-off with what is being done, ``worker`` or ``network``,
                 and words about it.
         """
-        cuda = any(device.startswith("cuda") for device in settings.devices)
-        stages = plan_stages(plan, reader.cells(), reader.backbones(), cuda=cuda)
-        images = reader.info().image_count
+        cuda = settings.on_cuda
+        cells, images = reader.cells(), reader.info().image_count
+        stages = plan_stages(plan, cells, reader.backbones(), cuda=cuda)
         self._reader = reader
         self._journal = journal
         self._executor = executor
@@ -227,7 +227,7 @@ class Loop:
             cuda=cuda,
         )
         self._bisection = Bisection(self._schedule.requeue)
-        self._deaths = Deaths(plan, reader.cells())
+        self._deaths = Deaths(plan, cells)
         self._data = DataFolder(
             manifest.root,
             manifest.images,

@@ -139,7 +139,7 @@ def ray_executor(
     ray: RaySettings, session: SessionSettings, settings: DriverSettings, images: Sequence[ImageRef]
 ) -> RayExecutor:
     """The executor that a driver's settings ask for; nothing is started yet."""
-    cuda = settings.devices[0].startswith("cuda")
+    cuda = settings.on_cuda
     # Ray shows an actor its own GPU and no other
     place = replace(session, device="cuda:0" if cuda else "cpu")
     sample = sample_of(data_folder(session.root, follow_links=session.plan.follow_links), images)

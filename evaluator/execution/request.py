@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluator.errors import StoreError, UsageError
+from evaluator.errors import NotFound, StoreError, UsageError
 from evaluator.interfaces import DEFAULT_SESSION
 from evaluator.plan import RunPlan
 from evaluator.store.files import log_path
@@ -111,6 +111,11 @@ class DriverSettings:
     load_seconds: float = 900.0
     retry_seconds: float = 3.0
     ray: RaySettings | None = None
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether any of the devices is a GPU."""
+        return any(device.startswith("cuda") for device in self.devices)
 
     @property
     def failure_limit(self) -> FailureLimit:
@@ -231,3 +236,11 @@ def stored_run(database: Path) -> StoredRun | None:
             reader.keeps_earlier_words(),
             reader.backbones(),
         )
+
+
+def known_run(database: Path) -> StoredRun | None:
+    """The run in a file, also ``None`` where it cannot be read: the driver says what is wrong."""
+    try:
+        return stored_run(database)
+    except (NotFound, StoreError):
+        return None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from evaluator import catalog
 from evaluator.backbones import BackboneSpec, known_backbone
+from evaluator.methods.base import ImageMethod
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, LoadedBackbone, Stage
 
@@ -117,7 +118,8 @@ def plan_stages(
 
 def _stands_alone(cell: Cell) -> bool:
     """Whether a cell is a stage of its own: its forwards would shrink the units of all others."""
-    return catalog.method(cell.method).masks_channels or catalog.is_of_images(cell.method)
+    method = catalog.method(cell.method)
+    return method.masks_channels or isinstance(method, ImageMethod)
 
 
 def _kinds(plan: RunPlan) -> int:

@@ -18,7 +18,6 @@ from evaluator.child import serve
 from evaluator.errors import NotFound, UsageError
 from evaluator.measuring.inputs import Loader, Normaliser
 from evaluator.measuring.saliency import MapOfImage, black_of, masked, stored_saliency
-from evaluator.sources.folder import data_folder
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 from evaluator.user_code_facts import DescribedFixedMap
@@ -46,8 +45,7 @@ def _answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             )
         device, wanted = torch.device("cpu"), loaded.preprocessing
         black = black_of(wanted, device) if plan.masking == "pixels" else None
-        root = data_folder(plan.data, follow_links=plan.follow_links)
-        loader, normalise = Loader(root, threads=2), Normaliser(wanted, device)
+        loader, normalise = Loader(plan.folder, threads=2), Normaliser(wanted, device)
         written = unreadable = 0
         for first in range(0, last + 1, _AT_ONCE):
             until = min(first + _AT_ONCE - 1, last)

@@ -44,7 +44,6 @@ from evaluator.networks.tracing import (
     ancestors,
     descendants,
     is_batched,
-    traced,
     values_of,
 )
 from evaluator.text import did_you_mean
@@ -75,13 +74,6 @@ class Split(NamedTuple):
 
 
 OTHER_ANSWER = "its graph does not answer as the network does"
-
-
-def split_graph(
-    model: nn.Module, layer: str | None, record: ForwardRecord, prefix: int | None = None
-) -> Split:
-    """Cut a model's graph at the output of a layer; see ``split_traced``."""
-    return split_traced(traced(model, record.output), model, layer, record, prefix)
 
 
 def split_traced(

@@ -463,6 +463,6 @@ def descendants(node: fx.Node) -> set[fx.Node]:
     return found
 
 
-def is_batched(value: Any, images: int = RECORDED_IMAGES) -> TypeGuard[torch.Size]:
+def is_batched(value: Any) -> TypeGuard[torch.Size]:
     """Whether a recorded value is the shape of a tensor with one entry for each image."""
-    return isinstance(value, torch.Size) and len(value) > 0 and value[0] == images
+    return isinstance(value, torch.Size) and len(value) > 0 and value[0] == RECORDED_IMAGES

@@ -253,13 +253,15 @@ def _other_name(place: Path, status: os.stat_result) -> Path | None:
     return Path(found) if found else None
 
 
-def open_log(log: Path, owner: int | None = None) -> int:
+def open_log(database: Path) -> int:
     """A run's log, open to be written at its end; a new one gets no line yet.
 
     Raises:
         UsageError: as ``open_own``, or there is a file of that name which is no log.
     """
-    descriptor = open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, owner=owner)
+    log = log_path(database)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    descriptor = open_own(log, flags, owner=_owner(database))
     if os.fstat(descriptor).st_size and not _begins_like_a_log(log):
         os.close(descriptor)
         raise UsageError(

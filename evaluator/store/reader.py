@@ -61,8 +61,8 @@ class RunReader(ReadOnlyFile):
     def __init__(self, path: Path, *, cache_kib: int = CACHE_KIB) -> None:
         """Open an existing run, as ``ReadOnlyFile``."""
         super().__init__(path, cache_kib=cache_kib)
-        self.images = Images(self)
         self.checks = Checks(self)
+        self.images = Images(self)
         self.rows = Rows(self, self.checks)
         self.averages = Averages(self, self.checks)
         self.ranking = Ranking(self, self.averages, self.checks)

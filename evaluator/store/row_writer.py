@@ -1,34 +1,162 @@
-"""Rows, optional metrics and failures, written with their checksums and running sums."""
+"""A run's file, open for writing: made, checked to be ours, brought to this version; and its rows.
+
+Rows, optional metrics and failures are written with their checksums and running sums.
+"""
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from evaluator.catalog import value_range
-from evaluator.errors import StoreError
+from evaluator.errors import StoreError, UsageError
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.statistics import exponent_of
 from evaluator.store.checksums import (
     WRONG_KIND,
     bins_by_metric,
     histograms_checksum,
+    keep_sealed,
     measurement_checksum,
+    name_anew,
     row_checksum,
     sums_by_key,
     sums_checksum,
 )
+from evaluator.store.disk_space import is_full
+from evaluator.store.files import beside, open_own, real, refuse_foreign
 from evaluator.store.schema import (
+    APPLICATION_ID,
     HISTOGRAM_BINS,
     MEASUREMENT_COLUMNS,
+    MIGRATIONS,
+    NAMED_ANEW_SINCE,
     ROW_COLUMNS,
+    SCHEMA_VERSION,
     SUMS_SEALED_SINCE,
 )
 from evaluator.store.sums import ARCC_QUERY, ArccSources, Deltas, stored_exponents, sums_of
-from evaluator.store.writable import WritableFile
 from evaluator.text import printable
+
+
+class WritableFile:
+    """The one connection that writes to a run. The caller holds ``files.RunLock``.
+
+    Attributes:
+        path: the file.
+        connection: SQLite's own, as are ``execute`` and ``executemany``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, create it where there is none, and bring an older one to this version.
+
+        Raises:
+            UsageError: the folder cannot be written.
+            StoreError: not a run of ours, or one from a newer camtui.
+            sqlite3.OperationalError: the disk is full.
+        """
+        self.path = path
+        self.connection = _connected(path)
+        self.execute, self.executemany = self.connection.execute, self.connection.executemany
+        self._database = Database(self.connection, execute_plugins=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if is_full(error):
+                raise
+            raise StoreError(
+                f"{printable(path)} cannot be used as a run: {printable(error)}",
+                "choose another --db",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        execute = self.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            refuse_foreign(self.connection, self.path, "choose another --db")
+        execute("PRAGMA trusted_schema=OFF")
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA foreign_keys=ON")
+        if 0 < version < SCHEMA_VERSION:
+            _back_up(self.connection, self.path, version)
+        execute("PRAGMA temp.auto_vacuum=FULL")  # temporary tables that are dropped free their room
+        with self.transaction():
+            if version < SCHEMA_VERSION:  # setting a number anew would change the file
+                for script in MIGRATIONS[version:]:
+                    for statement in script.split(";\n"):
+                        execute(statement)
+                if 0 < version < NAMED_ANEW_SINCE:
+                    name_anew(self.connection)
+                execute(f"PRAGMA application_id={APPLICATION_ID}")
+                execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        keep_sealed(self.connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """``BEGIN IMMEDIATE`` … ``COMMIT``: the write lock is taken before the first read."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        finally:
+            if self.connection.in_transaction:  # also where COMMIT itself found the disk full
+                self.execute("ROLLBACK")
+
+    def insert(self, table: str, records: Iterable[dict[str, Any]], **how: Any) -> None:
+        """Insert records, which all have the same columns; ``how`` is sqlite-utils'."""
+        self._database[table].insert_all(records, **how)  # type: ignore[union-attr]
+
+    def fold_in(self) -> None:
+        """Bring everything committed into the file itself.
+
+        A copy without its write-ahead log is a run then, if not all of it.
+        """
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Fold the write-ahead log in, also where somebody still reads, and close the file."""
+        with suppress(sqlite3.Error):  # a full disk, a reader that stays: the log stays too
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.connection.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    place = real(path)
+    try:
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        return sqlite3.connect(place, timeout=10, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise UsageError(
+            f"cannot write {printable(path)}: {printable(error)}",
+            "choose another place: --db PATH",
+        ) from error
+
+
+def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Copy the whole file before it is changed: ``NAME.db.v1``, or the next name that is free."""
+    for number in count(1):
+        target = beside(path, f".v{version}" if number == 1 else f".v{version}-{number}")
+        if not os.path.lexists(target):
+            break
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    os.close(open_own(target, flags, owner=os.stat(path).st_uid))
+    with closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
 
 
 @dataclass

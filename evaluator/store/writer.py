@@ -25,9 +25,8 @@ from evaluator.store import checksums, schema
 from evaluator.store.checksums import measurement_checksum, row_checksum
 from evaluator.store.disk_space import full_words, is_full, sqlite_temporary_folder
 from evaluator.store.files import RunLock, copy_database
-from evaluator.store.row_writer import RowWriter
+from evaluator.store.row_writer import RowWriter, WritableFile
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS
-from evaluator.store.writable import WritableFile
 from evaluator.text import counted, printable
 
 _UNCHANGED = (
@@ -320,14 +319,14 @@ class RunWriter(WritableFile):
     """A run's file, open for writing. One per run at a time: the caller holds ``files.RunLock``.
 
     Attributes:
-        cells, rows, repairs: write these parts of it.
+        rows, cells, repairs: write these parts of it.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file, as ``WritableFile``."""
         super().__init__(path)
-        self.cells = CellWriter(self)
         self.rows = RowWriter(self)
+        self.cells = CellWriter(self)
         self.repairs = Repairs(self)
 
     def copy_to(self, target: Path) -> None:

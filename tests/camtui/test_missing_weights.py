@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from camtui.cli.run_start import fetch_weights, missing_weights
+from camtui.cli.run_start import fetch_weights
 from camtui.launch import Left
+from camtui.planning import missing_weights
 from evaluator.backbones import BackboneSpec
 from evaluator.errors import BackboneUnavailable
 from evaluator.execution.request import stored_run

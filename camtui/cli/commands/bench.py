@@ -11,7 +11,7 @@ from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import JsonOption
-from camtui.compute import choose_devices, on_cuda, usual_precision
+from camtui.compute import choose_devices, usual_precision
 from camtui.format.numbers import duration
 from camtui.launch import ChildEnded, ask
 from camtui.paper import table2
@@ -65,7 +65,7 @@ def bench(
     for name in names:
         known_backbone(name)
     where = choose_devices(device, None)[0]
-    precision = precision or usual_precision(cuda=on_cuda([where]))
+    precision = precision or usual_precision(cuda=where.startswith("cuda"))
     if precision not in ("fp32", "mixed", "bf16"):
         raise UsageError(
             f"--precision takes fp32, mixed or bf16, not '{precision}'",

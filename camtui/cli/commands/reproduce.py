@@ -14,14 +14,14 @@ from camtui import completion
 from camtui.cli.command import Command, command_app, grouped
 from camtui.cli.console import print_json, print_message
 from camtui.cli.options import DryRunOption, MaxFailuresOption, OnFinishOption, OutputOptions
-from camtui.cli.run_start import driver_settings, missing_weights, start_run
-from camtui.compute import ComputeOptions, compute_settings, on_cuda
-from camtui.planning import PlanOptions, known_run, resolve_plan
+from camtui.cli.run_start import driver_settings, start_run
+from camtui.compute import ComputeOptions
+from camtui.planning import PlanOptions, missing_weights, resolve_plan
 from camtui.runs import name_for, open_run, reference, run_path
 from evaluator import catalog
 from evaluator.backbones import known_backbone, torch_checkpoints
 from evaluator.errors import BackboneUnavailable, NotFound, UsageError
-from evaluator.execution.request import RunRequest
+from evaluator.execution.request import RunRequest, known_run
 from evaluator.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def reproduce(
     Example: camtui reproduce poppi2021 --data /data/imagenet/val --only resnet18 --until 'ci<=0.5'
     """
     path = run_path(name or name_for(f"{paper}-{weights}" if weights else paper))
-    on = compute_settings(compute)
-    settings = driver_settings(on, max_failures=max_failures, on_finish=on_finish)
+    settings = driver_settings(compute, max_failures=max_failures, on_finish=on_finish)
     stored = known_run(path)
     with as_file(_plan_file(paper)) as file:
         typed = PlanOptions(
@@ -135,7 +134,7 @@ def reproduce(
             config=file,
         )
         before = stored.plan if stored else None
-        plan, *_ = resolve_plan(typed, before, cuda=on_cuda(on.devices))
+        plan, *_ = resolve_plan(typed, before, cuda=settings.on_cuda)
     request = RunRequest(path, path.stem, plan, settings, run_reference=reference(path))
     wanted = _wanted(plan, stored)
     if dry_run:

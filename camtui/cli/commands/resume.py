@@ -16,7 +16,7 @@ from camtui.cli.options import (
     RunArgument,
 )
 from camtui.cli.run_start import driver_settings, show_complete, start_run, stored_request
-from camtui.compute import ComputeOptions, compute_settings
+from camtui.compute import ComputeOptions
 from camtui.runs import LAST, find_run
 
 app = command_app()
@@ -43,9 +43,7 @@ def resume(
 
     Example: camtui resume val --detach
     """
-    settings = driver_settings(
-        compute_settings(compute), max_failures=max_failures, on_finish=on_finish
-    )
+    settings = driver_settings(compute, max_failures=max_failures, on_finish=on_finish)
     request, stored = stored_request(
         find_run(run),
         settings,
@@ -53,9 +51,5 @@ def resume(
         finish_dropped=everything,
         accept_data_changes=accept_data_changes,
     )
-    from camtui.cli.dry_run import nothing_left
-
-    if nothing_left(request, stored):
-        show_complete(ctx, request, output)
-    else:
+    if not show_complete(ctx, request, stored, output):
         start_run(request, stored, output)

@@ -14,7 +14,7 @@ from camtui.cli.options import (
     RunArgument,
 )
 from camtui.cli.run_start import driver_settings, start_run, stored_request
-from camtui.compute import ComputeOptions, compute_settings
+from camtui.compute import ComputeOptions
 from camtui.runs import LAST, find_run
 
 app = command_app()
@@ -41,7 +41,7 @@ def retry(
 
     Example: camtui retry val
     """
-    settings = driver_settings(compute_settings(compute))
+    settings = driver_settings(compute)
     request, stored = stored_request(
         find_run(run),
         settings,

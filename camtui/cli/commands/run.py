@@ -20,11 +20,11 @@ from camtui.cli.options import (
 )
 from camtui.cli.run_start import confirm_more_images, driver_settings, show_complete, start_run
 from camtui.code_resolver import allowed_of
-from camtui.compute import ComputeOptions, compute_settings, on_cuda
-from camtui.planning import PlanOptions, default_name, known_run, plan_diff, resolve_plan
+from camtui.compute import ComputeOptions
+from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
 from camtui.runs import reference, run_path
 from evaluator.errors import UsageError
-from evaluator.execution.request import RunRequest
+from evaluator.execution.request import RunRequest, known_run
 from evaluator.plan import RunPlan, earlier_choices, extended
 from evaluator.text import printable
 
@@ -114,14 +114,14 @@ def run(
         )
     typed = replace(typed, data=folder or typed.data)
     path, size = _database(db, name, typed), _batch_size(batch_size)
-    on = compute_settings(compute)
-    cuda = on_cuda(on.devices)
-    settings = driver_settings(on, batch_size=size, max_failures=max_failures, on_finish=on_finish)
+    settings = driver_settings(
+        compute, batch_size=size, max_failures=max_failures, on_finish=on_finish
+    )
     stored = known_run(path)
     before = stored.plan if stored else None
     earlier = stored is not None and stored.begun_earlier
     plan, named, part = resolve_plan(
-        typed, before, cuda=cuda, allow_code=allow_code, earlier=earlier
+        typed, before, cuda=settings.on_cuda, allow_code=allow_code, earlier=earlier
     )
     if part and not output.quiet:
         print_message(part)
@@ -141,12 +141,9 @@ def run(
 
         print_dry_run(request, stored, as_json=output.json)
         return
-    from camtui.cli.dry_run import nothing_left
-
     plan = confirm_more_images(plan, stored, path, everything=everything)
     request = replace(request, plan=plan)
-    if nothing_left(request, stored):
-        show_complete(ctx, request, output)
+    if show_complete(ctx, request, stored, output):
         return
     if not output.quiet:
         _print_changes(typed, plan, before, path)

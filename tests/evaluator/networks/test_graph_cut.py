@@ -11,16 +11,17 @@ from torch.nn.functional import relu
 from torchvision import models
 
 from evaluator.errors import UsageError
-from evaluator.networks.graph_cut import Split, split_graph
+from evaluator.networks.graph_cut import Split, split_traced
 from evaluator.networks.target_layer import split_at
-from evaluator.networks.tracing import record_forward
+from evaluator.networks.tracing import record_forward, traced
 from tests.networks import plain
 
 SIDE = 64
 
 
 def split(model: nn.Module, layer: str | None) -> Split:
-    return split_graph(model, layer, record_forward(model, plain(SIDE)))
+    record = record_forward(model, plain(SIDE))
+    return split_traced(traced(model, record.output), model, layer, record)
 
 
 def network(key: str) -> nn.Module:

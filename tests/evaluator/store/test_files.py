@@ -67,14 +67,15 @@ def test_somebody_else_s_file(tmp_path: Path) -> None:
 
 
 def test_a_log_is_gone_on_with_and_nothing_else(tmp_path: Path) -> None:
-    log = log_path(tmp_path / "results.db")
+    database = tmp_path / "results.db"
+    log = log_path(database)
     assert log.name == "results.db.log"
-    os.close(open_log(log))
+    os.close(open_log(database))
     log.write_bytes(LINE)
-    os.close(open_log(log))
+    os.close(open_log(database))
     log.write_bytes(b"ten years of measurements\n")
     with pytest.raises(UsageError, match="is no log of camtui"):
-        open_log(log)
+        open_log(database)
     assert log.read_bytes() == b"ten years of measurements\n"
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluator.networks.graph_cut import split_graph
-from evaluator.networks.tracing import record_forward
+from evaluator.networks.graph_cut import split_traced
+from evaluator.networks.tracing import record_forward, traced
 from evaluator.synthetic.train import NETWORKS, SIDE, TARGET_LAYER
 from tests.networks import plain
 
@@ -13,7 +13,8 @@ from tests.networks import plain
 def test_a_network_is_cut_at_its_target_layer(name: str) -> None:
     torch.manual_seed(0)
     model = NETWORKS[name](8).eval()
-    split = split_graph(model, TARGET_LAYER, record_forward(model, plain(SIDE)))
+    record = record_forward(model, plain(SIDE))
+    split = split_traced(traced(model, record.output), model, TARGET_LAYER, record)
     images = torch.rand(2, 3, SIDE, SIDE)
     activation = split.trunk(images)
     assert activation.shape == (2, 48, 8, 8)
