@@ -115,15 +115,6 @@ class Dashboard(App[int]):
     TITLE = "camtui"
     COMMANDS = {_everything}
     BINDINGS = [
-        Binding("e", "export", "export", tooltip="a table or the data, to a file"),
-        Binding(
-            "y", "copy_view", "copy", show=False, tooltip="the view, to the terminal's clipboard"
-        ),
-        Binding("Y", "copy_cell", "copy cell", show=False, tooltip="the chosen cell"),
-        Binding("f", "freeze", "freeze", tooltip="the display only; the run goes on"),
-        Binding("x", "stop", "stop run", tooltip="asks first", id="always.stop"),
-        Binding("r", "resume", "resume run", tooltip="asks first", id="always.resume"),
-        Binding("R", "retry", "retry failed", show=False, tooltip="asks first"),
         Binding(
             "1",
             "open_screen('grid')",
@@ -135,6 +126,15 @@ class Dashboard(App[int]):
         Binding("3", "open_screen('image')", "screens", key_display="1-5"),
         Binding("4", "open_screen('runs')", "screens", key_display="1-5"),
         Binding("5", "open_screen('log')", "screens", key_display="1-5"),
+        Binding("e", "export", "export", tooltip="a table or the data, to a file"),
+        Binding(
+            "y", "copy_view", "copy", show=False, tooltip="the view, to the terminal's clipboard"
+        ),
+        Binding("Y", "copy_cell", "copy cell", show=False, tooltip="the chosen cell"),
+        Binding("f", "freeze", "freeze", tooltip="the display only; the run goes on"),
+        Binding("x", "stop", "stop run", tooltip="asks first", id="always.stop"),
+        Binding("r", "resume", "resume run", tooltip="asks first", id="always.resume"),
+        Binding("R", "retry", "retry failed", show=False, tooltip="asks first"),
         Binding("g", "open_class", "class", show=False, tooltip="its images, by its name"),
         Binding(
             "colon",

@@ -1,4 +1,4 @@
-"""One image in one cell as the run's file has it, its pixels and its map.
+"""One image in one cell as the run's file has it: its pixels, its map, and its values in words.
 
 Blocking: called from threads.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from camtui.format import SIGNS, Field, percent
+from camtui.format import ABSENT, SIGNS, Field, count, percent
+from camtui.format.notes import UNDEFINED
 from camtui.pictures import (
     COLOUR_MAPS,
     DEFAULT_LOOK,
@@ -23,10 +24,10 @@ from camtui.pictures import (
     seen_by,
     stored_map,
 )
-from camtui.tui.text import class_name
+from camtui.tui.text import cell_name, class_name, flowed, header
 from camtui.tui.theme import remembered
 from camtui.tui.widgets.gallery import GalleryItem
-from evaluator.catalog import is_control, known_metrics
+from evaluator.catalog import ROW_METRICS, is_control, known_metrics
 from evaluator.errors import CamtuiError, ImageUnreadable, NotFound
 from evaluator.plan import RunPlan
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row
@@ -296,6 +297,66 @@ def name_lines(
         ],
         [Field(f"  {printable(f'{label} → {predicted}', width - 3)}", "dim")],
     ]
+
+
+def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> list[Field]:
+    """Describe cell, place in the order, and as much of the file's path as there is room for."""
+    undefined = record.row is not None and metric in ROW_METRICS
+    none = "undefined" if undefined else "no value"
+    place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else none
+    end = "worst" if worst else "best"
+    head = [
+        Field(f" {cell_name(record.cell)}", "strong"),
+        Field(f"  {end} by {known_metrics()[metric].short} ", "dim"),
+        Field(place, "accent"),
+    ]
+    room = width - sum(len(field.text) for field in head) - 3
+    return [*head, Field(f"  {printable(record.image.path, max(12, room))}", "dim")]
+
+
+def classes_in_short(record: ImageRecord) -> list[Field]:
+    """Return ``label``, or ``label → predicted``; why there is no row where that failed."""
+    if record.row is None:
+        return [Field(record.failure, "warn")]
+    names = record.loaded.classes if record.loaded else ()
+    label, predicted = (
+        class_name(names, index) for index in (record.image.label, record.row.predicted)
+    )
+    same = record.image.label == record.row.predicted
+    return [Field(label if same else f"{label} → {predicted}", "" if same else "warn")]
+
+
+def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]]:
+    """Describe classes, confidences and every metric of an image."""
+    classes = record.loaded.classes if record.loaded else ()
+    row = record.row
+    if row is None:
+        return [[Field(f" {record.failure}", "warn")]]
+    same = record.image.label == row.predicted
+    predicted = Field(class_name(classes, row.predicted), "" if same else "warn")
+    facts = [
+        [Field("true ", "dim"), Field(class_name(classes, record.image.label))],
+        [Field("predicted ", "dim"), predicted],
+    ]
+    if row.target != row.predicted:
+        facts.append([Field("explained ", "dim"), Field(class_name(classes, row.target))])
+    confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
+    facts.append(
+        [*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")]
+    )
+    groups = []
+    for key in known_metrics():
+        value = record.value(key)
+        if value is not None or key in ("average_drop", "adcc"):
+            shown = percent(value) if value is not None else ABSENT
+            name = Field(f"{header(key)} ", "dim")
+            groups.append([name, Field(shown, "strong" if key == metric else "")])
+    lines = [*flowed(facts, width), *flowed(groups, width)]
+    if row.average_drop is None:
+        lines.append([Field(f" average drop and ADCC {UNDEFINED}", "warn")])
+    if row.degenerate:
+        lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
+    return lines
 
 
 def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:

@@ -1,4 +1,4 @@
-"""What a terminal sends and is sent: keys, its background, its clipboard, ASCII."""
+"""What a terminal sends and is sent: keys, its background, its clipboard, ASCII, graphics."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.segment import Segment
 from textual.color import Color
 from textual.drivers import linux_driver
 from textual.filter import LineFilter
 from textual.message import Message
+from textual.widget import Widget
 
 from evaluator.text import as_ascii
+
+if TYPE_CHECKING:
+    from camtui.pictures import Pixels
 
 ENDED_BY = 128
 """Plus the signal's number: the exit code of a process that a signal ends."""
@@ -122,3 +129,44 @@ def sequence(text: str, *, inside_tmux: bool) -> str | None:
         return None
     plain = f"\x1b]52;c;{carried}\a"
     return f"\x1bPtmux;\x1b{plain}\x1b\\" if inside_tmux else plain
+
+
+SIDE = 896
+"""Pixels: four times what the network sees, as large as most terminals can show."""
+
+
+def why_no_graphics(images: str) -> str:
+    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
+    if images not in ("kitty", "sixel"):
+        return (
+            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
+        )
+    if find_spec("textual_image") is None:
+        return 'full resolution needs the extra images: pip install "camtui[images]"'
+    return ""
+
+
+def picture_widget(picture: Pixels, images: str) -> Widget:
+    """Make a widget that shows a picture as large as there is room.
+
+    The first call imports the library: for a thread.
+    """
+    from PIL import Image
+
+    library = _library()
+    kind = library.TGPImage if images == "kitty" else library.SixelImage
+    widget: Widget = kind(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return widget
+
+
+@cache
+def _library() -> Any:
+    # this one asks nothing at import; the widgets do
+    terminal: Any = import_module("textual_image._terminal")
+    terminal.capture_terminal_response = _ask_nothing
+    return import_module("textual_image.widget")
+
+
+def _ask_nothing(*_: object, **__: object) -> NoReturn:
+    """Raise what the library takes for a terminal that did not answer; nothing is written."""
+    raise TimeoutError("the terminal is not asked")

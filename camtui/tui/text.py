@@ -282,13 +282,17 @@ NO_CURVE = [[Field("  made of averages: not drawn over n", "dim")]]
 """In place of ARCC's curve, whose sources are not kept in the order of the images."""
 
 
-def convergence_lines(curve: list[Mean], width: int, height: int) -> list[list[Field]]:
-    """Draw ADCC after n images and the edges of its band, percent on the left, n below."""
+def convergence_lines(curve: list[Mean], metric: str, width: int, height: int) -> list[list[Field]]:
+    """Draw a metric after n images and the edges of its band, percent on the left, n below.
+
+    The axis ends where the metric does.
+    """
     if len(curve) < 2:
         return [[Field("  needs more images", "dim")]]
     settled = curve[len(curve) // 20 + 1 :] or curve
-    low = min(mean.value - (mean.half_width or 0) for mean in settled)
-    high = max(mean.value + (mean.half_width or 0) for mean in settled)
+    least, most = value_range(metric)
+    low = max(least, min(mean.value - (mean.half_width or 0) for mean in settled))
+    high = min(most, max(mean.value + (mean.half_width or 0) for mean in settled))
     plot = BraillePlot(max(8, width - 9), max(1, height - 1), low, high)
     plot.line([mean.value for mean in curve])
     for sign in (-1, 1):

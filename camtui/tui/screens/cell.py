@@ -157,6 +157,13 @@ class CellScreen(ListScreen):
             "by class",
             tooltip="averages for right and wrong predictions, by class; images again",
         ),
+        Binding(
+            "vertical_line",
+            "two",
+            "two at once",
+            key_display="|",
+            tooltip="the image under the cursor under this method and another",
+        ),
         Binding("right_square_bracket", "cell(1)", "next cell", show=False),
         Binding("left_square_bracket", "cell(-1)", "cell before", show=False),
         Binding("escape", "up", "up"),
@@ -173,6 +180,7 @@ class CellScreen(ListScreen):
         self._groups: list[Group] = []
         self._listed: list[ListedImage] = []
         self._complete = False
+        self._two_wanted = False
         self._class_names: tuple[str, ...] = ()
         self._curve: list[Mean] = []
         self._histogram: list[int] = []
@@ -247,7 +255,7 @@ class CellScreen(ListScreen):
         left.border_title = f"{known_metrics()[self.metric].title}: images by value"
         left.show(text.histogram_lines(self._histogram, self.metric, *left.size))
         right.border_title = f"{known_metrics()[self.metric].short} over n, 95 % band"
-        lines = text.convergence_lines(self._curve, *right.size)
+        lines = text.convergence_lines(self._curve, self.metric, *right.size)
         right.show(text.NO_CURVE if self.metric == "arcc" else lines)
 
     def _show_list_head(self) -> None:
@@ -266,6 +274,7 @@ class CellScreen(ListScreen):
     def _begin_list(self) -> None:
         """Read the list anew, the cursor on its first image."""
         self._listed, self._groups, self._complete = [], [], False
+        self._two_wanted = False
         self.table.expect()
         self.table.action_first()
         self.fetch(self._read_groups if self.by else self._more, "list")
@@ -297,6 +306,9 @@ class CellScreen(ListScreen):
         self._complete = len(found) < PAGE
         self._listed += found
         self._show_list()
+        if self._two_wanted:  # the key was pressed while they were read
+            self._two_wanted = False
+            self.action_two()
 
     def _show_list(self) -> None:
         cell, width = self.cell, self.table.size.width or self.app.size.width
@@ -374,6 +386,24 @@ class CellScreen(ListScreen):
         """List from the best, or from the worst."""
         self.worst = not self.worst
         self._begin_list()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer two at once of images, not of groups."""
+        return action != "two" or not self.by
+
+    def action_two(self) -> None:
+        """Show the image under the cursor under this method and another."""
+        if not self._listed:  # being read
+            self._two_wanted = not self._complete
+            return
+        cell, image = self.cell, self.table.cursor[0]
+        listed = next((one.image for one in self._listed if one.image.id == image), None)
+        if cell is None or listed is None:
+            return
+        from camtui.tui.screens.two import open_two
+
+        path = listed.path
+        self.fetch(partial(open_two, self, cell, path, self.metric, self.worst), "two")
 
     def action_groups(self) -> None:
         """List images, right and wrong predictions, classes, in turn."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import ComposeResult
@@ -18,8 +17,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from camtui.feed import Snapshot
-from camtui.format import ABSENT, Field, count, percent
-from camtui.format.notes import UNDEFINED
+from camtui.format import Field
 from camtui.pictures import (
     NO_OBJECT,
     Panels,
@@ -38,6 +36,8 @@ from camtui.tui.image_data import (
     ImageRecord,
     InputImage,
     MethodTile,
+    classes_in_short,
+    fact_lines,
     gallery_item,
     method_tiles,
     neighbour,
@@ -45,10 +45,12 @@ from camtui.tui.image_data import (
     read_image_record,
     remembered_look,
     saliency_map,
+    where_line,
 )
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
-from camtui.tui.text import cell_name, class_name, flowed, header
+from camtui.tui.terminal import picture_widget, why_no_graphics
+from camtui.tui.text import header
 from camtui.tui.theme import Settings, remember
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import (
@@ -60,81 +62,16 @@ from camtui.tui.widgets.gallery import (
     arrange,
 )
 from camtui.tui.widgets.keybar import KeyBar
-from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.records import Cell, Preprocessing
 from evaluator.store.reader import RankedImage
-from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.plan import RunPlan
 
 
-def where_line(record: ImageRecord, metric: str, worst: bool, width: int) -> list[Field]:
-    """Describe cell, place in the order, and as much of the file's path as there is room for."""
-    undefined = record.row is not None and metric in ROW_METRICS
-    none = "undefined" if undefined else "no value"
-    place = f"{count(record.rank[0])}/{count(record.rank[1])}" if record.rank else none
-    end = "worst" if worst else "best"
-    head = [
-        Field(f" {cell_name(record.cell)}", "strong"),
-        Field(f"  {end} by {known_metrics()[metric].short} ", "dim"),
-        Field(place, "accent"),
-    ]
-    room = width - sum(len(field.text) for field in head) - 3
-    return [*head, Field(f"  {printable(record.image.path, max(12, room))}", "dim")]
-
-
-def classes_in_short(record: ImageRecord) -> list[Field]:
-    """Return ``label``, or ``label → predicted``; why there is no row where that failed."""
-    if record.row is None:
-        return [Field(record.failure, "warn")]
-    names = record.loaded.classes if record.loaded else ()
-    label, predicted = (
-        class_name(names, index) for index in (record.image.label, record.row.predicted)
-    )
-    same = record.image.label == record.row.predicted
-    return [Field(label if same else f"{label} → {predicted}", "" if same else "warn")]
-
-
-def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]]:
-    """Describe classes, confidences and every metric of an image."""
-    classes = record.loaded.classes if record.loaded else ()
-    row = record.row
-    if row is None:
-        return [[Field(f" {record.failure}", "warn")]]
-    same = record.image.label == row.predicted
-    predicted = Field(class_name(classes, row.predicted), "" if same else "warn")
-    facts = [
-        [Field("true ", "dim"), Field(class_name(classes, record.image.label))],
-        [Field("predicted ", "dim"), predicted],
-    ]
-    if row.target != row.predicted:
-        facts.append([Field("explained ", "dim"), Field(class_name(classes, row.target))])
-    confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
-    facts.append(
-        [*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")]
-    )
-    groups = []
-    for key in known_metrics():
-        value = record.value(key)
-        if value is not None or key in ("average_drop", "adcc"):
-            shown = percent(value) if value is not None else ABSENT
-            name = Field(f"{header(key)} ", "dim")
-            groups.append([name, Field(shown, "strong" if key == metric else "")])
-    lines = [*flowed(facts, width), *flowed(groups, width)]
-    if row.average_drop is None:
-        lines.append([Field(f" average drop and ADCC {UNDEFINED}", "warn")])
-    if row.degenerate:
-        lines.append([Field(" the map is all zero: nothing spoke for the class", "warn")])
-    return lines
-
-
 IMAGES_CACHED = 12
 """Images whose pixels are kept, so that going back and forth costs nothing."""
 
-
-STEPPED = 1000
-"""Images that two at once can go through, in the order of the first."""
 
 FRAME = 0.15
 """Seconds between two pictures of a curve that is played."""
@@ -210,9 +147,10 @@ class ImageScreen(RunScreen):
         self.play: Play | None = None
         self._timer: Timer | None = None
         self._tiles: list[MethodTile] = []
-        self._on_tile = ""
+        self._on_tile: str | None = None
         self._inputs: dict[tuple[int, Preprocessing], InputImage] = {}
         self._plan: RunPlan | None = None
+        self._once_read: Callable[[], None] | None = None
 
     def body(self) -> ComposeResult:
         """Compose the place in the order, the pictures, the curves, the values."""
@@ -290,6 +228,9 @@ class ImageScreen(RunScreen):
             truth.problem,
         )
         self._draw()
+        pressed, self._once_read = self._once_read, None
+        if pressed is not None:  # while the image was read
+            pressed()
 
     async def _input(self, record: ImageRecord) -> InputImage:
         """Read the pixels; opening a file is left to a thread."""
@@ -334,6 +275,7 @@ class ImageScreen(RunScreen):
             self._open(self.image_id)
 
     def _say_nothing(self, why: str) -> None:
+        self._once_read = None
         self.put("where", [[Field(f" {why}", "warn")]])
 
     def _draw(self) -> None:
@@ -392,12 +334,12 @@ class ImageScreen(RunScreen):
         return [gallery_item(image_data, kind, self.options) for kind in shown], largest
 
     def _draw_tiles(self, image_data: ImageData) -> None:
-        """Draw every method, the cursor where it was, at first on the method that was opened."""
+        """Draw every method, the cursor where it was, at first on the best."""
         self._tiles = method_tiles(image_data, self.options, self.metric)
-        wanted = image_data.equal.get(self._on_tile, self._on_tile)
+        wanted = image_data.equal.get(self._on_tile or "", self._on_tile)
         names = [tile.record.cell.method if tile.record else "" for tile in self._tiles]
         tiles = self.query_one("#tiles", Tiles)
-        place = names.index(wanted) if wanted in names else 0
+        place = names.index(wanted) if wanted in names else min(1, len(names) - 1)
         tiles.show([tile.item for tile in self._tiles], place)
         if self.focused is not tiles:
             self.call_after_refresh(tiles.focus)
@@ -455,6 +397,8 @@ class ImageScreen(RunScreen):
 
     def action_play(self) -> None:
         """Play the curve of this image, hold it, or let it go on."""
+        if self.image_data is None:
+            self._once_read = self.action_play
         if self.image_data is None or self._plan is None:
             return
         if self.play is None:
@@ -519,8 +463,6 @@ class ImageScreen(RunScreen):
     def action_all(self) -> None:
         """Show all methods beside each other, or this one again."""
         self._end_play()
-        cell = self._cell()
-        self._on_tile = cell.method if cell else ""
         self.options = replace(self.options, all_methods=not self.options.all_methods)
         self._open(self.image_id)
 
@@ -535,44 +477,17 @@ class ImageScreen(RunScreen):
             super().action_up()
 
     def action_two(self) -> None:
-        """Show this image under this method and the next one; keys there choose others."""
-        if self.image_data is not None:
-            self.fetch(partial(self._open_two, self.image_data.record), "two")
+        """Show this image under this method and the one of the tile, or the next one."""
+        if self.image_data is None:
+            self._once_read = self.action_two
+            return
+        from camtui.tui.screens.two import open_two
 
-    async def _open_two(self, record: ImageRecord) -> None:
-        from camtui.tui.screens.two import Side, TwoScreen
-
-        metric, worst = self.metric, self.worst
-        ascending = known_metrics()[metric].is_ascending(worst_first=worst)
-        listed = await self.ask(
-            lambda reader: [
-                reader.images.get(ranked.image).path
-                for ranked in reader.ranking.page(
-                    record.cell.id, metric, ascending=ascending, limit=STEPPED
-                )
-            ]
-        )
-        images = listed if listed and record.image.path in listed else [record.image.path]
-        views = [
-            view
-            for view in self.snapshot.views.values()
-            if view.cell.applicable and view.cell.backbone == record.cell.backbone
-        ]
-        here = [view.cell for view in views if not (view.twin or view.control)]
-        others = [cell for cell in here if cell.id > record.cell.id]
-        second = next((cell for cell in [*others, *here] if cell.id != record.cell.id), record.cell)
-        run = self.connection.path
-        sides = [Side(run, cell.backbone, cell.method) for cell in (record.cell, second)]
-        await self.app.push_screen(
-            TwoScreen(
-                self.connection,
-                sides[0],
-                sides[1],
-                images,
-                images.index(record.image.path),
-                metric,
-            )
-        )
+        record = self.image_data.record
+        tile = (self._on_tile or "") if self.options.all_methods else ""
+        path = record.image.path
+        work = partial(open_two, self, record.cell, path, self.metric, self.worst, method=tile)
+        self.fetch(work, "two")
 
     def action_curves(self) -> None:
         """Show or hide the curves; play the other one while one is played."""
@@ -635,49 +550,6 @@ class ImageScreen(RunScreen):
             return ""
         path = self.image_data.record.image.path.decode("utf-8", "backslashreplace")
         return f"{self._plan.data}/{path}"
-
-
-Graphics = Literal["kitty", "sixel"]
-
-SIDE = 896
-"""Pixels: four times what the network sees, as large as most terminals can show."""
-
-
-def why_no_graphics(images: str) -> str:
-    """Say what the terminal or the installation lacks for graphics; empty where nothing is."""
-    if images not in ("kitty", "sixel"):
-        return (
-            "full resolution needs a terminal with graphics: camtui watch --images kitty, or sixel"
-        )
-    if find_spec("textual_image") is None:
-        return 'full resolution needs the extra images: pip install "camtui[images]"'
-    return ""
-
-
-def picture_widget(picture: Pixels, images: str) -> Widget:
-    """Make a widget that shows a picture as large as there is room.
-
-    The first call imports the library: for a thread.
-    """
-    from PIL import Image
-
-    library = _library()
-    kind = library.TGPImage if images == "kitty" else library.SixelImage
-    widget: Widget = kind(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return widget
-
-
-@cache
-def _library() -> Any:
-    # this one asks nothing at import; the widgets do
-    terminal: Any = import_module("textual_image._terminal")
-    terminal.capture_terminal_response = _ask_nothing
-    return import_module("textual_image.widget")
-
-
-def _ask_nothing(*_: object, **__: object) -> NoReturn:
-    """Raise what the library takes for a terminal that did not answer; nothing is written."""
-    raise TimeoutError("the terminal is not asked")
 
 
 class FullScreen(ModalScreen[None]):

@@ -36,6 +36,7 @@ from camtui.tui.widgets.fields import TextLines, fitted
 from camtui.tui.widgets.gallery import Gallery, GalleryItem
 from evaluator.catalog import known_metrics
 from evaluator.errors import CamtuiError, NotFound
+from evaluator.records import Cell
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
 
@@ -80,6 +81,41 @@ def read_side(side: Side, path: bytes, metric: str) -> ImageData:
     map_ = saliency_map(cell.method, record.row, record.loaded)
     panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
     return ImageData(record, panels, found.problem)
+
+
+STEPPED = 1000
+"""Images that two at once can go through, in the order of the first."""
+
+
+async def open_two(
+    screen: RunScreen, cell: Cell, path: bytes, metric: str, worst: bool, *, method: str = ""
+) -> None:
+    """Show an image under the method of a cell and under another, the next where none is named.
+
+    Args:
+        worst: whether the images that follow it are listed from the worst, by the metric.
+    """
+    ascending = known_metrics()[metric].is_ascending(worst_first=worst)
+    listed = await screen.ask(
+        lambda reader: [
+            reader.images.get(ranked.image).path
+            for ranked in reader.ranking.page(cell.id, metric, ascending=ascending, limit=STEPPED)
+        ]
+    )
+    images = listed if listed and path in listed else [path]
+    views = [
+        view
+        for view in screen.snapshot.views.values()
+        if view.cell.applicable and view.cell.backbone == cell.backbone
+    ]
+    here = [view.cell for view in views if not (view.twin or view.control)]
+    others = [view.cell for view in views if view.cell.method == method]
+    others += [other for other in here if other.id > cell.id]
+    second = next((other for other in [*others, *here] if other.id != cell.id), cell)
+    sides = [Side(screen.connection.path, one.backbone, one.method) for one in (cell, second)]
+    await screen.app.push_screen(
+        TwoScreen(screen.connection, sides[0], sides[1], images, images.index(path), metric)
+    )
 
 
 def number_lines(

@@ -39,7 +39,10 @@ KEY_NAMES = {
 
 
 TWO_ROWS = 30
-"""Height of the terminal from which the keys have two rows."""
+"""Height of the terminal from which the keys have two rows, where it is narrower than this."""
+
+ONE_ROW = 120
+"""Width from which one row holds enough of them; it is the pictures' that the other would take."""
 
 IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right", "←→↑↓": "arrows"}
 
@@ -93,7 +96,7 @@ class KeyBar(TextLines):
         ]
         width = self.size.width or self.app.size.width
         ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
-        rows = 2 if self.app.size.height >= TWO_ROWS else 1
+        rows = 2 if self.app.size.height >= TWO_ROWS and width < ONE_ROW else 1
         self.styles.height = rows
         self.show(key_lines(active, width, rows, ascii_only=ascii_only))
 

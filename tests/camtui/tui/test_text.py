@@ -15,6 +15,7 @@ from camtui.tui.text import (
     bar,
     clock,
     columns,
+    convergence_lines,
     event_lines,
     histogram,
     most_important,
@@ -26,6 +27,7 @@ from camtui.tui.text import (
     worker_line,
 )
 from evaluator.records import Look, WorkerState
+from evaluator.statistics import Mean
 from tests.synthetic import make_run
 
 
@@ -227,6 +229,22 @@ def test_a_flat_curve_is_a_flat_line_and_gaps_stay_gaps() -> None:
     plot.line([None, None, 0.0, 0.0])
     assert plot.lines() == [" ⣀"]
     plot.line([])
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "half", "ends"),
+    [
+        ("adcc", 0.99, 0.05, ("94.0", "100.0")),
+        ("average_drop", 0.01, 0.04, ("0.0", "5.0")),
+        ("adcc", 0.5, 0.02, ("48.0", "52.0")),
+    ],
+)
+def test_an_axis_over_n_ends_where_the_metric_does(
+    metric: str, value: float, half: float, ends: tuple[str, str]
+) -> None:
+    curve = [Mean(10_000 + n, value, half / 1.96) for n in range(30)]
+    lines = text(convergence_lines(curve, metric, 60, 8)).splitlines()
+    assert (lines[-2].split()[0], lines[0].split()[0]) == ends
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from textual.events import MouseScrollDown
 
 from camtui import pictures as object_module
 from camtui.pictures import Look
-from camtui.tui.image_data import VIEWS, read_image_record
+from camtui.tui.image_data import VIEWS, fact_lines, read_image_record, where_line
 from camtui.tui.image_text import QUADRANTS
-from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen, fact_lines, where_line
+from camtui.tui.screens.image import IMAGES_CACHED, ImageScreen
 from camtui.tui.theme import Images
 from camtui.tui.widgets.gallery import Gallery, Tiles, arrange
 from evaluator.store.reader import RunReader
@@ -191,6 +191,20 @@ async def test_methods_with_one_map_by_construction_are_one_tile(many: Path) -> 
     async with opened_tiles(many, SIZES["large"]) as tester:
         equal = {item.title: item.details for item in tiles(tester)._items if item.details}
         assert equal == {"gradcam": ("cam", "xgradcam", "hirescam", "shapleycam")}
+
+
+async def test_tiles_begin_with_the_best_and_then_where_one_has_been(many: Path) -> None:
+    settings = Settings(cell="resnet18/centre", image="3")
+    async with opened(many, SIZES["usual"], settings) as tester:
+        await tester.until(lambda: tester.screen_name() == "ImageScreen")
+        await tester.until(lambda: image(tester).image_data is not None)
+        await tester.press("A")
+        await tester.until(lambda: tiles(tester).has_focus)
+        assert (tiles(tester).page, tiles(tester).cursor) == (0, 1)
+        assert tiles(tester)._items[1].best
+        await tester.press("pagedown", "escape", "A")
+        await tester.until(lambda: tiles(tester).has_focus)
+        assert tiles(tester).page == 1
 
 
 async def test_tiles_are_chosen_by_arrows_and_enter_opens_the_method(many: Path) -> None:

@@ -88,6 +88,33 @@ async def test_methods_networks_sides_images_and_colours_by_keys(seeded: Path) -
         assert tester.screen_name() == "ImageScreen"
 
 
+async def test_it_opens_from_the_list_from_a_tile_and_while_the_image_is_read(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.pilot.press("2", "vertical_line")
+        await tester.on("TwoScreen")
+        listed = two(tester).sides[0].method, two(tester)._images[two(tester)._place]
+        await tester.press("escape")
+        assert tester.screen_name() == "CellScreen"
+        await tester.press("B")
+        assert "two at once" not in tester.part("keys")
+        await tester.press("vertical_line", "escape")
+        await tester.pilot.press("3", "vertical_line")
+        await tester.on("TwoScreen")
+        assert listed == (two(tester).sides[0].method, two(tester)._images[two(tester)._place])
+        await tester.press("escape", "A", "end", "vertical_line")
+        await tester.on("TwoScreen")
+        assert [side.method for side in two(tester).sides] == [listed[0], "fakecam"]
+
+
+async def test_a_key_that_waits_for_an_image_is_forgotten_where_there_is_none(
+    partial_run: Path,
+) -> None:
+    async with opened(partial_run, settings=Settings(cell="vgg16/scorecam")) as tester:
+        await tester.on("CellScreen")
+        await tester.press("vertical_line")
+        assert tester.screen_name() == "CellScreen"
+
+
 async def test_without_pictures_the_numbers_stay(seeded: Path) -> None:
     async with opened_two(seeded, settings=Settings(image="5", images="off")) as tester:
         assert not set(QUADRANTS[1:]) & set(tester.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 from textual.binding import Binding
@@ -11,6 +12,7 @@ from camtui.tui.text import shortened
 from camtui.tui.widgets.fields import fitted
 from camtui.tui.widgets.gallery import LEAST, GalleryItem, arrange
 from camtui.tui.widgets.keybar import key_lines
+from tests.camtui.tui.support import opened
 
 
 def test_fitted_counts_terminal_cells() -> None:
@@ -31,6 +33,21 @@ def test_the_footer_keeps_the_way_out() -> None:
             assert len(lines) <= rows
             assert all(len(line) <= width for line in lines)
             assert "q detach" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"), [((80, 24), 1), ((80, 40), 2), ((140, 40), 1), ((200, 55), 1)]
+)
+@pytest.mark.parametrize("screen", ["", "2", "3", "4", "5"])
+async def test_keys_have_one_row_but_on_a_narrow_high_terminal(
+    seeded: Path, screen: str, size: tuple[int, int], rows: int
+) -> None:
+    async with opened(seeded, size) as tester:
+        await tester.press(*screen)
+        bar = tester.app.screen.query_one("#keys")
+        assert bar.size.height == rows
+        assert "? help" in tester.part("keys")
+        assert "q quit" in tester.part("keys")
 
 
 @pytest.mark.parametrize("largest", [None, 0, -1])
