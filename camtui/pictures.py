@@ -156,17 +156,22 @@ def overlay(image: Pixels, values: Map, name: ColourMap, alpha: float) -> Pixels
     return picture
 
 
-def difference(first: Map, second: Map) -> tuple[Pixels, float]:
+def difference(first: Map, second: Map, *, greys: bool = False) -> tuple[Pixels, float]:
     """Draw ``second − first``: blue where the first is higher, orange where the second is.
 
     White is no difference, and full colour the largest, which is returned too. Maps of unlike sides
     are compared at the first one's side.
+
+    Args:
+        greys: without colours: black is no difference, white the largest, whichever is higher.
     """
     side = len(first)
     change = (second if second.shape == first.shape else upsampled(second, side)) - first
     largest = float(np.abs(change).max())
     ends = np.where((change < 0)[:, :, None], _FIRST_HIGHER, _SECOND_HIGHER)
     share = np.abs(change)[:, :, None] / (largest or 1.0)
+    if greys:
+        return np.repeat(np.round(share * 255).astype(np.uint8), 3, axis=2), largest
     picture: Pixels = np.round((1 - share) * 247 + share * ends).astype(np.uint8)
     return picture, largest
 

@@ -87,12 +87,17 @@ def name_hint(given: str, known: Iterable[str]) -> str:
 
 
 _PAIRS = """
-─- ━# ╸# ╺- │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▕| ▏| ▎| ▊| ▀#
+─- ━# ╸# ╺- │| ┃| ┌+ ┐+ └+ ┘+ ├+ ┤+ ┬+ ┴+ ╭+ ╮+ ╰+ ╯+ ┼+ ▔- ▁. ▂. ▃: ▄: ▅+ ▆+ ▇# █# ▀#
+▕| ▏| ▎| ▊| ▌| ▐|
 ●o ◌o ◍o ■o ✓o ✗! ‖| ▶> ◀< ▲^ ▼v
 ↑^ ↓v ←< →> ⏎E ␣_ ±+ ×x ·. …. –- —- −- °' ‹< ›> ’' “" ”"
 ≥> ≤< αa
 """
 _LIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
+
+
+_UPPER_DOTS = 0b00011011
+"""Of a braille character, those of its upper half."""
 
 
 def as_ascii(text: str) -> str:
@@ -106,7 +111,10 @@ def _like(character: str) -> str:
     if character in _LIKE:
         return _LIKE[character]
     if "\u2800" <= character <= "\u28ff":
-        return "#" if character > "\u2800" else " "
+        dots = ord(character) - 0x2800
+        if dots.bit_count() > 5:
+            return "#"
+        return " '.:"[bool(dots & _UPPER_DOTS) + 2 * bool(dots & ~_UPPER_DOTS)]
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return ""
     return "??" if unicodedata.east_asian_width(character) in "WF" else "?"

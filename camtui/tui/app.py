@@ -403,6 +403,12 @@ class Dashboard(App[int]):
         else:
             self.post_message(action)
 
+    def action_command_palette(self) -> None:
+        """Ask for anything by a part of its name."""
+        if not isinstance(self.screen, CommandPalette):
+            words = "a command, run, method, network, metric, class or image"
+            self.push_screen(CommandPalette(id="--command-palette", placeholder=words))
+
     def action_open_class(self) -> None:
         """Ask for a class by a part of its name, then list its images."""
         from camtui.tui.find import Classes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from camtui.format import ABSENT, SIGNS, Field, count, percent
 from camtui.format.notes import UNDEFINED
@@ -25,7 +25,7 @@ from camtui.pictures import (
     stored_map,
 )
 from camtui.tui.text import cell_name, class_name, flowed, header
-from camtui.tui.theme import remembered
+from camtui.tui.theme import remembered, without_colours
 from camtui.tui.widgets.gallery import GalleryItem
 from evaluator.catalog import ROW_METRICS, is_control, known_metrics
 from evaluator.errors import CamtuiError, ImageUnreadable, NotFound
@@ -33,6 +33,9 @@ from evaluator.plan import RunPlan
 from evaluator.records import Cell, ImageRef, LoadedBackbone, Measurement, Preprocessing, Row
 from evaluator.store.reader import RankedImage, RunReader
 from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 
 @dataclass(frozen=True)
@@ -156,13 +159,16 @@ OFFERED = COLOUR_MAPS[:-1]
 ALPHAS = (0.75, 1.0, 0.5, 0.25)
 
 
-def remembered_look() -> Look:
-    """Return the colours and the opacity that were chosen last, where they are known here."""
+def remembered_look(app: App[Any]) -> Look:
+    """Return the colours and the opacity that were chosen last, where they are known here.
+
+    Greys where there are no colours: what is higher is lighter then.
+    """
     found = remembered()
     colours = next((name for name in COLOUR_MAPS if name == found.get("colours")), None)
     alpha = found.get("alpha")
     return Look(
-        colours or DEFAULT_LOOK.colours,
+        "grey" if without_colours(app) else colours or DEFAULT_LOOK.colours,
         alpha if isinstance(alpha, float) and 0 <= alpha <= 1 else DEFAULT_LOOK.alpha,
     )
 
@@ -359,12 +365,11 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
     return lines
 
 
-def draw_overlay(record: ImageRecord, plan: RunPlan) -> GalleryItem:
+def draw_overlay(record: ImageRecord, plan: RunPlan, look: Look) -> GalleryItem:
     """Open the file of an image and draw its overlay; the image alone where there is no map."""
     found = open_input(plan.folder, record.image, seen_by(record.loaded, plan.resize))
     map_ = saliency_map(record.cell.method, record.row, record.loaded)
     panels = Panels(image=found.pixels, saliency=map_, loaded=record.loaded)
     kind: PictureKind = "input" if map_ is None and found.pixels is not None else "overlay"
-    return gallery_item(
-        ImageData(record, panels, found.problem), kind, DisplayOptions(look=remembered_look())
-    )
+    image_data = ImageData(record, panels, found.problem)
+    return gallery_item(image_data, kind, DisplayOptions(look=look))

@@ -50,7 +50,12 @@ class Preview(Vertical):
         await asyncio.sleep(DELAY)
         if not self.seen:
             return
-        from camtui.tui.image_data import draw_overlay, name_lines, read_image_record
+        from camtui.tui.image_data import (
+            draw_overlay,
+            name_lines,
+            read_image_record,
+            remembered_look,
+        )
 
         try:
             record, plan = await connection.ask(
@@ -63,5 +68,6 @@ class Preview(Vertical):
             self.show([[Field(f" {error.message}", "warn")]], [])
             return
         names = await connection.class_names(cell.backbone)
-        item = await asyncio.to_thread(draw_overlay, record, plan)
+        look = remembered_look(self.app)
+        item = await asyncio.to_thread(draw_overlay, record, plan, look)
         self.show(name_lines(record, metric, names, max(20, self.size.width - 1)), [item])

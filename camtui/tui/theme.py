@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.style import Style
 from textual.color import Color
@@ -22,6 +22,9 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 Images = Literal["quadrants", "half", "kitty", "sixel", "off"]
 
@@ -111,13 +114,13 @@ DARK = Colours(
     tie="#8fd3bd",
     warn="#e69f00",
     error="#ff8552",
-    cursor="#24405a",
+    cursor="#363c44",
     series=("#56b4e9", "#e69f00", "#2cc295", "#f0e442", "#d98bb9", "#ff8552"),
 )
 LIGHT = Colours(
     dark=False,
     background="#fbfaf7",
-    panel="#f1efe9",
+    panel="#f0efed",
     text="#22282e",
     dim="#5f6972",
     rule="#c4c1b8",
@@ -249,6 +252,12 @@ def in_words(text: str, app: object) -> str:
     for sign, word in _IN_WORDS.items():
         text = text.replace(sign, word)
     return text
+
+
+def without_colours(app: App[Any]) -> bool:
+    """Whether pictures are drawn by characters, light and dark, without a colour."""
+    ascii_only: bool = getattr(app, "settings", DEFAULTS).ascii
+    return ascii_only or app.no_color or app.console.color_system is None
 
 
 Styles = Mapping[str, Style]

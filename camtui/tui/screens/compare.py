@@ -18,7 +18,7 @@ from textual.containers import Horizontal
 from camtui.format import Field, TableColumn, count, half_width, percent, signed_percent
 from camtui.tui.preview import DELAY, Preview
 from camtui.tui.run_connection import RunConnection
-from camtui.tui.screens.base import RunScreen, after
+from camtui.tui.screens.base import ListScreen, after, holds
 from camtui.tui.text import header, shortened
 from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import CursorMoved, LineTable, RowOpened
@@ -127,8 +127,10 @@ def _widest(names: dict[str, str], least: int) -> int:
     return max([least, *(len(shown) for shown in names.values())])
 
 
-class CompareScreen(RunScreen):
+class CompareScreen(ListScreen):
     """Two runs, cell by cell, over the images that both have; the older one comes first."""
+
+    FILTER = "words that the method's or the network's name, or the verdict, holds"
 
     BINDINGS = [
         Binding("m", "metric", "metric"),
@@ -197,7 +199,17 @@ class CompareScreen(RunScreen):
     def _show_table(self) -> None:
         cells = self._found.cells if self._found else ()
         columns, lines = forest_table(cells, self.app.size.width)
-        self.table.show(columns if cells else [], lines, empty="nothing to compare")
+        shown = [
+            line
+            for line, cell in zip(lines, cells, strict=True)
+            if holds(self.words, cell.method, cell.backbone, cell.verdict)
+        ]
+        empty = "no method has that in its name; Esc shows all" if cells else "nothing to compare"
+        self.table.show(columns if cells else [], shown, empty=empty, filter=self.words)
+
+    def filter_changed(self) -> None:
+        """Show the methods, networks and verdicts that hold the words."""
+        self._show_table()
 
     def on_row_opened(self, message: RowOpened) -> None:
         """List the images that changed most."""
@@ -254,8 +266,10 @@ def notes_of(found: Comparison) -> list[str]:
     return notes
 
 
-class ChangedScreen(RunScreen):
+class ChangedScreen(ListScreen):
     """The images of one network and method that changed most between two runs."""
+
+    FILTER = "a part of the image's path"
 
     BINDINGS = [
         Binding("b", "ends", "worse/better", tooltip="from the other end"),
@@ -306,6 +320,8 @@ class ChangedScreen(RunScreen):
         names = shortened([path.stem for path in self._paths], 30)
         first, second = (names[path.stem] for path in self._paths)
         shown = self._images if self._worse else self._images[::-1]
+        words = self.words
+        shown = [one for one in shown if holds(words, one.path.decode("utf-8", "replace"))]
         self.put(
             "compared",
             [
@@ -339,8 +355,13 @@ class ChangedScreen(RunScreen):
             )
             lines.append(Line(one.path, fields))
         empty = f"{known_metrics()[self._metric].title} is made of averages: no image has it"
-        self.table.show(columns, lines, empty=empty)
+        empty = "no image has that in its path; Esc shows all" if words else empty
+        self.table.show(columns, lines, empty=empty, filter=words)
         self._show_preview()
+
+    def filter_changed(self) -> None:
+        """List the images whose path holds the words."""
+        self._show_list()
 
     def on_cursor_moved(self, _: CursorMoved) -> None:
         """Show the image under the cursor."""
@@ -363,7 +384,7 @@ class ChangedScreen(RunScreen):
         except (CamtuiError, sqlite3.Error) as error:
             self.query_one(Preview).show([[Field(f" {error}", "warn")]], [])
             return
-        item = gallery_item(data, "overlay", DisplayOptions(look=remembered_look()))
+        item = gallery_item(data, "overlay", DisplayOptions(look=remembered_look(self.app)))
         name = Field(f" {printable(side.run.stem, 30)}", "dim")
         self.query_one(Preview).show([[name]], [item])
 

@@ -60,7 +60,8 @@ class Question(ModalScreen[str]):
     def on_cursor_moved(self, message: CursorMoved) -> None:
         """Say in words what the keys would answer."""
         words = "yes" if message.row else "no"
-        keys = [("Enter", words), ("y", "yes"), ("Esc", "no")]
+        first = "yes" if len(self._choices) == 2 else self._choices[1].words
+        keys = [("Enter", words), ("y", first), ("Esc", "no")]
         fields = [(Field(f"  {key}", "key"), Field(f" {means}", "dim")) for key, means in keys]
         self.query_one("#answer-keys", TextLines).show([[], [one for two in fields for one in two]])
 

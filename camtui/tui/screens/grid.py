@@ -257,7 +257,12 @@ class GridScreen(ListScreen):
             self.fetch(partial(self._load_picture, cell, metric, latest=True), "picture")
 
     async def _load_picture(self, cell: Cell, metric: str, *, latest: bool) -> None:
-        from camtui.tui.image_data import draw_overlay, name_lines, read_panel_image
+        from camtui.tui.image_data import (
+            draw_overlay,
+            name_lines,
+            read_panel_image,
+            remembered_look,
+        )
 
         question = partial(read_panel_image, cell=cell, metric=metric, latest=latest)
         found = await self.ask(question)
@@ -276,8 +281,8 @@ class GridScreen(ListScreen):
             return
         names = await self.connection.class_names(cell.backbone)
         facts.show(name_lines(found[0], metric, names, facts.size.width))
-        pictures = self._settings.images != "off"
-        picture.show([await asyncio.to_thread(draw_overlay, *found)] if pictures else [])
+        pictures, look = self._settings.images != "off", remembered_look(self.app)
+        picture.show([await asyncio.to_thread(draw_overlay, *found, look)] if pictures else [])
 
     def _show_detail(self, snapshot: Snapshot) -> None:
         cell = self.chosen()

@@ -65,7 +65,7 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ("explanation map", "the image weighted by the map, as the network saw it again"),
         ("α", "how opaque the overlay is where the map is 1; where it is 0 the image stays"),
         ("pixels removed", "played: the most salient go first; shown: they come first"),
-        ("▶", "with all methods: the cursor, at first on the one that was opened"),
+        ("▶", "with all methods: the cursor, at first on the best, then where it was left"),
         ("*", "with all methods: the best value on this image; controls are not ranked"),
         ("= cam, xgradcam", "with all methods: these have the same map by construction"),
     ),
@@ -94,7 +94,11 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
     ),
     "ChangedScreen": (("change", "the second run minus the first, in points"),),
     "TwoScreen": (
-        ("difference", "of the maps: blue where the first is higher, orange where the second is"),
+        (
+            "difference",
+            "of the maps: blue where the first is higher, orange where the second is; "
+            "without colours, light where they differ",
+        ),
         ("up to", "the largest difference, which has the full colour; maps lie between 0 and 1"),
     ),
 }
@@ -171,6 +175,7 @@ def key_sections(everywhere: type[DOMNode]) -> list[Section]:
     from camtui.tui.screens.log import LogScreen
     from camtui.tui.screens.runs import RunsScreen
     from camtui.tui.screens.two import TwoScreen
+    from camtui.tui.widgets.gallery import Tiles
 
     return [
         ("everywhere", everywhere),
@@ -178,6 +183,7 @@ def key_sections(everywhere: type[DOMNode]) -> list[Section]:
         ("grid", GridScreen),
         ("cell", CellScreen),
         ("image", ImageScreen),
+        ("all methods", Tiles),
         ("two at once", TwoScreen),
         ("runs", RunsScreen),
         ("log", LogScreen),

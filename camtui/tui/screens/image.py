@@ -51,7 +51,7 @@ from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.terminal import picture_widget, why_no_graphics
 from camtui.tui.text import header
-from camtui.tui.theme import Settings, remember
+from camtui.tui.theme import Settings, remember, without_colours
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.gallery import (
     Gallery,
@@ -166,7 +166,7 @@ class ImageScreen(RunScreen):
         """Fetch the image."""
         super().on_mount()
         view = "four" if self.app.size.width >= 120 else "pair"
-        self.options = DisplayOptions(view, look=remembered_look())
+        self.options = DisplayOptions(view, look=remembered_look(self.app))
         self._open(self.image_id)
 
     # -- fetching
@@ -380,6 +380,8 @@ class ImageScreen(RunScreen):
         """Offer curves and the object's edge only where the run has them."""
         if action == "curves":
             return bool(self.image_data and self.image_data.record.curves)
+        if action == "colours":
+            return not without_colours(self.app)
         if action == "play":
             return not self.options.all_methods
         if action == "truth":

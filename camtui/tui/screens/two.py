@@ -31,7 +31,7 @@ from camtui.tui.image_data import (
 from camtui.tui.run_connection import RunConnection
 from camtui.tui.screens.base import RunScreen, after
 from camtui.tui.text import class_name, header, shortened
-from camtui.tui.theme import DEFAULTS, Settings, in_words, remember
+from camtui.tui.theme import DEFAULTS, Settings, in_words, remember, without_colours
 from camtui.tui.widgets.fields import TextLines, fitted
 from camtui.tui.widgets.gallery import Gallery, GalleryItem
 from evaluator.catalog import known_metrics
@@ -196,7 +196,7 @@ class TwoScreen(RunScreen):
     def on_mount(self) -> None:
         """Read the image."""
         super().on_mount()
-        self._options = replace(self._options, look=remembered_look())
+        self._options = replace(self._options, look=remembered_look(self.app))
         self._read()
 
     def _read(self) -> None:
@@ -262,8 +262,10 @@ class TwoScreen(RunScreen):
         picture: Pixels | None = None
         caption = " "
         if maps[0] is not None and maps[1] is not None:
-            picture, largest = difference(maps[0], maps[1])
-            caption = f"blue first, up to {largest:.2f}" if largest >= 0.005 else "none"
+            greys = without_colours(self.app)
+            picture, largest = difference(maps[0], maps[1], greys=greys)
+            caption = f"{'light' if greys else 'blue first'}, up to {largest:.2f}"
+            caption = caption if largest >= 0.005 else "none"
         item = GalleryItem("difference", picture, "a map is missing", caption)
         return [*drawn, item]
 
@@ -271,7 +273,9 @@ class TwoScreen(RunScreen):
     # ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer other methods and networks where both sides are of one run."""
+        """Offer other methods and networks of one run, and colours where there are any."""
+        if action == "colours":
+            return not without_colours(self.app)
         return action not in ("method", "network") or self.sides[0].run == self.sides[1].run
 
     def action_step(self, step: int) -> None:

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from camtui.tui.theme import Settings, in_words, styles_of
+from camtui.tui.theme import Settings, in_words, styles_of, without_colours
 
 if TYPE_CHECKING:
     from camtui.pictures import Pixels
@@ -227,7 +227,7 @@ class Pictures(Widget):
 
         system = self.app.console.color_system
         glyphs: image_text.Glyphs = "quadrants"
-        if self.app.no_color or system is None or self._settings.ascii:
+        if without_colours(self.app):
             glyphs = "ramp"
         elif self._settings.images == "half" or system not in ("256", "truecolor"):
             glyphs = "halves"

@@ -228,6 +228,8 @@ class TableDrawing(Widget):
 
     def _row_strip(self, place: int, width: int) -> Strip:
         line, here = self._lines[place], place == self._row
+        # of 16 colours few can be read on each other: those of the terminal, also reversed, can
+        few = self.app.console.color_system not in ("256", "truecolor")
         cursor = self._style("cursor" if self.has_focus else "cursor-idle") if here else self._base
         segments = [
             Segment(
@@ -240,13 +242,13 @@ class TableDrawing(Widget):
             field = line.fields[column] if column < len(line.fields) else Field("")
             style = self._style("dim" if line.apart else field.role)
             if here:
+                style = self._base + Style(bold=style.bold) if few else style
                 style = style + Style(bgcolor=cursor.bgcolor, underline=cursor.underline)
             words, gap = in_words(field.text, self.app), " " * (start - x)
             text = fitted(words, size, self._columns[column].numeric)
             if here and self._choose_cells and column == self._column and self.has_focus:
-                # of 16 colours few can be read on each other: those of the terminal, reversed, can
-                few = self.app.console.color_system not in ("256", "truecolor")
-                chosen = (Style() if few else style) + Style(bold=True, reverse=True)
+                chosen = Style() if few else style + Style(bgcolor=self._base.bgcolor)
+                chosen = chosen + Style(bold=True, reverse=True)
                 segments += [Segment(gap, style), Segment(text, chosen)]
             else:
                 segments.append(Segment(gap + text, style))

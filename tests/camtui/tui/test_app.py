@@ -199,6 +199,7 @@ def test_ascii_keeps_the_width_of_everything() -> None:
     text = "│é漢●⏎±\u200b⠿a"
     assert as_ascii(text).isascii()
     assert as_ascii("漢") == "??"
+    assert as_ascii("⠉⠁⣀⠄⡇⣿⠀▌") == "''..:# |", "curves keep their upper and their lower half"
     (segment,) = AsciiFilter().apply([Segment("▶ 86.82 ±0.11*", Style(bold=True))], Color(0, 0, 0))
     assert segment.text == "> 86.82 +0.11*"
     assert segment.style == Style(bold=True)
@@ -221,3 +222,36 @@ def test_screens_know_neither_the_application_nor_each_other_in_a_circle() -> No
     for module in package:
         imported = graph.find_modules_directly_imported_by(module) & package
         assert {other for other in imported if graph.chain_exists(other, module)} == set(), module
+
+
+EVERYWHERE = {
+    "grid": (),
+    "table": ("v",),
+    "cell": ("2",),
+    "image": ("3",),
+    "all methods": ("3", "A"),
+    "two at once": ("2", "vertical_line"),
+    "played": ("3", "space", "left"),
+    "log": ("5",),
+    "help": ("question_mark",),
+    "dialog": ("e",),
+    "palette": ("colon",),
+}
+"""Keys to every screen of one run."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("screen", EVERYWHERE)
+async def test_a_screen_that_was_resized_is_what_it_was(seeded: Path, screen: str) -> None:
+    async with opened(seeded) as tester:
+        await tester.pilot.press(*EVERYWHERE[screen])
+        await tester.pilot.pause(0.5)
+        await tester.settle()
+        before, focused = tester.text(), tester.app.screen.focused
+        for size in ((140, 40), (60, 15), (200, 55), (80, 24)):
+            await tester.pilot.resize_terminal(*size)
+            await tester.settle()
+            assert tester.text().strip()
+            assert max(map(len, tester.text().splitlines())) <= size[0]
+        await tester.until(lambda: tester.text() == before)
+        assert tester.app.screen.focused is focused

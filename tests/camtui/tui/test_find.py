@@ -95,6 +95,24 @@ async def test_the_palette_finds_anything_by_a_part_of_its_name(
         await tester.until(lambda: after in tester.text())
 
 
+async def test_the_palette_says_what_it_finds_and_shows_its_cursor_without_colour(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with opened(seeded) as tester:
+        await tester.press("colon")
+        assert "a command, run, method, network, metric, class or image" in tester.text()
+        await tester.until(lambda: "the averages" in tester.text())
+        underlined = [
+            segment.text
+            for strip in tester.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style and segment.style.underline
+        ]
+        assert any("table" in text for text in underlined)
+        assert not any("worst" in text for text in underlined)
+
+
 async def test_g_lists_the_images_of_a_class(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("g")

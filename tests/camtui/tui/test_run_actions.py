@@ -54,6 +54,7 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
             "CSV, fractions",
             "JSON",
             "one line per image and cell",
+            "Enter no  y Markdown table  Esc no",
         ],
     }
     async with opened(partial_run, size) as tester:

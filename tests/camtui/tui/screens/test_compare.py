@@ -116,6 +116,24 @@ async def test_runs_of_other_protocols_are_paired_by_a_key_and_the_difference_na
         await tester.until(lambda: not tester.cells("differences"))
 
 
+async def test_comparisons_and_changed_images_are_filtered(runs: tuple[Path, Path, Path]) -> None:
+    async with compared(*runs[:2]) as tester:
+        await tester.press("slash", *"vgg", "space", *"worse", "enter")
+        await tester.until(lambda: "filter: vgg worse" in tester.text())
+        rows = tester.cells("differences")
+        assert {(row[0], row[2]) for row in rows} == {("worse", "vgg16")}
+        await tester.press("enter")
+        await tester.on("ChangedScreen")
+        await tester.until(lambda: len(tester.cells("changed")) > 10)
+        name = tester.cells("changed")[3][3]
+        await tester.press("slash", *name[-8:-4], "enter")
+        await tester.until(lambda: [row[3] for row in tester.cells("changed")] == [name])
+        await tester.press("escape")
+        await tester.until(lambda: len(tester.cells("changed")) > 10)
+        await tester.press("escape", "escape")
+        await tester.until(lambda: len(tester.cells("differences")) == 12)
+
+
 async def test_enter_lists_the_images_that_changed_most_and_then_both_maps(
     runs: tuple[Path, Path, Path],
 ) -> None:

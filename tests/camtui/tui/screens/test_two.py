@@ -115,6 +115,31 @@ async def test_a_key_that_waits_for_an_image_is_forgotten_where_there_is_none(
         assert tester.screen_name() == "CellScreen"
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_without_colours_what_is_higher_is_lighter(
+    seeded: Path, ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not ascii_only:
+        monkeypatch.setenv("NO_COLOR", "1")
+    settings = Settings(cell="vgg16/gradcam", image="5", ascii=ascii_only)
+    async with opened_two(seeded, settings=settings) as tester:
+        assert "light, up to " in tester.text()
+        assert "blue" not in tester.text()
+        assert "colours" not in tester.part("keys")
+        drawn = pictures(tester)[2]
+        found = two(tester)._found
+        assert found is not None
+        first, second = (data.panels.saliency for data in found)
+        assert first is not None
+        assert second is not None
+        assert (drawn == drawn[:, :, :1]).all()
+        change = abs(second - first)
+        assert (drawn.max(), drawn.argmax() // 3) == (255, change.argmax())
+        await tester.press("c", "escape")
+        assert "overlay (grey, " in tester.text()
+        assert "colours" not in tester.part("keys")
+
+
 async def test_without_pictures_the_numbers_stay(seeded: Path) -> None:
     async with opened_two(seeded, settings=Settings(image="5", images="off")) as tester:
         assert not set(QUADRANTS[1:]) & set(tester.text())

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from rich.style import Style
 from textual.app import App, ComposeResult
+from textual.color import Color
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 
 from camtui.format import Field, TableColumn
-from camtui.tui.theme import textual_theme
+from camtui.tui.theme import contrast, textual_theme
 from camtui.tui.widgets.fields import Line
 from camtui.tui.widgets.table import CursorMoved, EndNear, LineTable, RowOpened
 
@@ -241,7 +243,7 @@ async def test_rows_apart_are_last_dim_and_below_a_rule() -> None:
 
 
 @pytest.mark.parametrize("system", ["standard", "256", "truecolor"])
-async def test_of_16_colours_the_cell_under_the_cursor_has_none(
+async def test_of_16_colours_the_row_under_the_cursor_has_that_of_text(
     system: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system)
@@ -250,10 +252,14 @@ async def test_of_16_colours_the_cell_under_the_cursor_has_none(
         table = app.query_one(LineTable)
         table.focus()
         await pilot.pause()
-        table.show(COLUMNS, [Line("best", (Field("row"), *[Field("1.00*", "best")] * 6))])
-        (style,) = (
-            segment.style
-            for segment in table.render_line(1)
-            if segment.style and segment.style.reverse
-        )
-        assert (style.color is None and style.bgcolor is None) is (system == "standard")
+        roles = ("best", "error", "warn", "dim", "accent")
+        line = (Field("row"), *(Field("1.00*", role) for role in roles))
+        table.show(COLUMNS, [Line("best", line)])
+        styles = [segment.style or Style() for segment in table.render_line(1)][1:]
+        (chosen,) = (style for style in styles if style.reverse)
+        assert (chosen.color is None and chosen.bgcolor is None) is (system == "standard")
+        others = {style.color for style in styles if not style.reverse}
+        assert (len(others) == 1) is (system == "standard")
+        if chosen.color and chosen.bgcolor:
+            pair = (Color.from_rich_color(one) for one in (chosen.color, chosen.bgcolor))
+            assert contrast(*pair) > 4.5
