@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from evaluator.crop import pillow
 from evaluator.errors import ImageUnreadable, MapUnusable, NotFound, UsageError
 from evaluator.methods.base import MOST_SIDE, ImageMethod
+from evaluator.references import as_reference
 from evaluator.sources import read_image
 from evaluator.sources.folder import is_within
 from evaluator.text import counted, printable
@@ -77,6 +78,10 @@ class Maps(ABC):
         """Hash of names and content of all of them."""
 
     @abstractmethod
+    def found(self, path: bytes) -> bytes | None:
+        """The name under which an image's map stands; ``None`` where there is none."""
+
+    @abstractmethod
     def data(self, path: bytes) -> bytes:
         """The file of an image's map.
 
@@ -122,25 +127,23 @@ class _Folder(Maps):
                 raise _unreadable(self._place / os.fsdecode(path), error) from error
         return digest.hexdigest()
 
+    def found(self, path: bytes) -> bytes | None:
+        names = (name + one for name in _names(os.path.normpath(path)) for one in _ENDINGS)
+        return next((name for name in names if name in self.files), None)
+
     def data(self, path: bytes) -> bytes:
-        place = os.path.normpath(path)
-        found = [
-            name + ending
-            for name in _names(place)
-            for ending in _ENDINGS
-            if name + ending in self.files
-        ]
-        if not found:
+        found = self.found(path)
+        if found is None:
             raise MapUnusable("map-missing", f"no map of it in {printable(self._place)}")
-        whole = os.path.join(self._base, found[0])
+        whole = os.path.join(self._base, found)
         try:
             if not is_within(os.path.realpath(whole), self._base):
-                raise MapUnusable("map-changed", f"{printable(found[0])} leads out of its folder")
-            if _stamp(os.lstat(whole)) != self.files[found[0]]:
-                raise MapUnusable("map-changed", f"{printable(found[0])} was changed meanwhile")
-            return read_image(Path(os.fsdecode(self._base)), found[0])
+                raise MapUnusable("map-changed", f"{printable(found)} leads out of its folder")
+            if _stamp(os.lstat(whole)) != self.files[found]:
+                raise MapUnusable("map-changed", f"{printable(found)} was changed meanwhile")
+            return read_image(Path(os.fsdecode(self._base)), found)
         except (OSError, ImageUnreadable) as error:
-            raise MapUnusable("map-broken", f"{printable(found[0])}: {error}") from error
+            raise MapUnusable("map-broken", f"{printable(found)}: {error}") from error
 
 
 class _Archive(Maps):
@@ -167,9 +170,14 @@ class _Archive(Maps):
         except OSError as error:
             raise _unreadable(self._place, error) from error
 
-    def data(self, path: bytes) -> bytes:
-        names = [f"{name_of(name)}.npy" for name in _names(path)]
+    def found(self, path: bytes) -> bytes | None:
+        names = (f"{name_of(name)}.npy" for name in _names(path))
         found = next((name for name in names if name in self._members), None)
+        return None if found is None else found.encode()
+
+    def data(self, path: bytes) -> bytes:
+        name = self.found(path)
+        found = name.decode() if name else None
         if found is None:
             raise MapUnusable("map-missing", f"no map of it in {printable(self._place)}")
         if self._members[found].file_size > _MOST_BYTES:
@@ -227,6 +235,29 @@ def _opened(place: Path) -> Maps:
         NotFound: there is neither. UsageError: there are no maps in it.
     """
     return _Folder(place) if place.is_dir() else _Archive(place)
+
+
+def check_one_each(references: Iterable[str], paths: Sequence[bytes]) -> None:
+    """Raise if two images would have one map: ``n01/a.jpg`` and ``n01/a.png`` that of ``n01/a``.
+
+    Args:
+        references: of a plan's code, which may be read; of them those of maps are looked at.
+        paths: of the images.
+
+    Raises:
+        NotFound: a place of maps is gone. UsageError: two images have one map.
+    """
+    for place in (place for text in references for place in as_reference(text).maps):
+        maps, owners = _opened(place), dict[bytes, bytes]()
+        for path in paths:
+            found = maps.found(path)
+            other = found and owners.setdefault(found, path)
+            if found and other and other != path:
+                raise UsageError(
+                    f"{printable(other)} and {printable(path)} would both have the map "
+                    f"{printable(found)} in {printable(place)}",
+                    f"name one for each, by the whole name of its image: {printable(path)}.npy",
+                )
 
 
 _hashed: dict[Path, tuple[Maps, str]] = {}

@@ -22,6 +22,7 @@ from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest, StoredRun
 from evaluator.execution.schedule import Remaining, remaining_work
 from evaluator.images import Manifest, planned_images
+from evaluator.map_files import check_one_each
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader
@@ -131,6 +132,7 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     plan = extended(before, asked) if before else asked
     manifest = planned_images(plan, stored.listing if stored else None)
     check_target(plan, manifest)
+    check_one_each((code.reference for code in asked.code), [one.path for one in manifest.images])
     look = _forecast(request, plan, before, len(manifest.images))
     work = _work(request, plan, before, len(manifest.images), look)
     known = _known_timings(request, plan)

@@ -43,6 +43,7 @@ from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
 from evaluator.images import ListProgress, Manifest, planned_images, with_images_of
 from evaluator.interfaces import Executor, SessionSettings
+from evaluator.map_files import check_one_each
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
 from evaluator.records import LoadedBackbone, RunState, WorkerState
 from evaluator.store.disk_space import bytes_needed, full_words, is_full
@@ -95,13 +96,15 @@ def look_at_data(
         progress: as of ``images.find_images``.
 
     Raises:
-        UsageError, Mismatch: there are no images, or no labels or truth where the plan needs them.
+        UsageError, Mismatch: there are no images, no labels or truth where the plan needs them,
+            or two images with one map.
     """
     manifest = planned_images(plan, stored.listing if stored else None, progress)
     if stored and manifest.sha256 != stored.listing.sha256:
         manifest = _with_stored_images(request, plan, stored, manifest)
     truths = planned_truth(plan)
     check_target(plan, manifest)
+    check_one_each((code.reference for code in plan.code), [one.path for one in manifest.images])
     images, remarks = len(manifest.images), manifest.remark_lines()
     having = images if truths is None else truths.having(manifest.images)
     if not having:

@@ -86,7 +86,7 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
     elif not applicable(method, gap_linear=True, attention=False):
         yield Verdict("photographs", None, f"not tried: needs {method.needs}, not in {BACKBONE}")
     elif forwards > MOST_FORWARDS:
-        yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
+        yield Verdict("photographs", None, f"not tried: {forwards:,} passes an image")
     else:
         yield from _verdicts(
             method,
@@ -313,8 +313,8 @@ def _forwards(method: Method, network: Network, name: str) -> Verdict:
     declared, made = method.forwards(facts.channels, facts.gap_linear), counted / 4 - 1
     told = f"{declared} declared, {made:g} counted ({name})"
     if method.estimated:
-        return Verdict("forwards", None, f"{told}: an estimate")
-    return Verdict("forwards", declared == made, told)
+        return Verdict("passes", None, f"{told}: an estimate")
+    return Verdict("passes", declared == made, told)
 
 
 def _zero_map(method: Method, head: Head, name: str) -> Verdict:

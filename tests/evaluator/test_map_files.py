@@ -16,7 +16,7 @@ from evaluator.catalog import lacks_maps, register, scoped_registry
 from evaluator.errors import MapUnusable, Mismatch, NotFound, UsageError
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
-from evaluator.map_files import MapsMethod, method_of, name_of, sha256_of
+from evaluator.map_files import MapsMethod, check_one_each, method_of, name_of, sha256_of
 from evaluator.measuring.session import open_session
 from evaluator.plan import RunPlan, cell_identity, validated_plan
 from evaluator.records import Failure, Row, Unit, UnitResult
@@ -72,6 +72,21 @@ def test_a_map_stands_under_its_image_s_path_or_that_without_its_ending(
     assert read(whole, path).tolist() == MAP.tolist()
     short = made(tmp_path / "short", {path.rpartition(b".")[0] + b".npy": npy(MAP[None])})
     assert read(short, path).tolist() == MAP.tolist()
+
+
+@PLACES
+def test_two_images_that_would_share_a_map_are_refused_by_name(tmp_path: Path, made: Made) -> None:
+    images = [b"n01/a.jpg", b"n01/a.png", b"n01/b.png"]
+    short = {b"n01/a.npy": npy(MAP), b"n01/b.npy": npy(MAP)}
+    shared = made(tmp_path / "shared", short)
+    with pytest.raises(UsageError, match=r"^n01/a\.jpg and n01/a\.png would both have") as error:
+        check_one_each(["mine.py:MyCAM", f"maps:{shared}"], images)
+    assert "n01/a.png.npy" in error.value.hint
+    check_one_each([f"maps:{shared}"], images[1:])
+    own = made(tmp_path / "own", short | {b"n01/a.jpg.npy": npy(MAP + 1)})
+    check_one_each([f"maps:{own}"], images)
+    assert read(own, images[0]).tolist() == (MAP + 1).tolist()
+    assert read(own, images[1]).tolist() == MAP.tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -67,7 +67,7 @@ def check(
     """Check a method or a metric against the rules of all, on small networks; or load a network.
 
     With --against the maps of two methods are compared instead, image by image: a class of captum,
-    pytorch-grad-cam or torchcam with ours, for example.
+    pytorch-grad-cam or torchcam with ours, for example. It exits 1 where no network had both maps.
 
     Shape, numbers, the same alone and in batches, the same twice, nothing kept, passes as
     declared, nothing overwritten. Naming code here allows it to run from now on.
@@ -77,8 +77,8 @@ def check(
     asked = _asked(reference)
     if against:
         networks = [name for name in backbone.split(",") if name]
-        _compare({"first": asked, "second": _asked(against), "networks": networks}, as_json=json)
-        return
+        wanted = {"first": asked, "second": _asked(against), "networks": networks}
+        raise typer.Exit(0 if _compare(wanted, as_json=json) else 1)
     if backbone:
         raise UsageError("-b goes with --against", f"camtui check {reference}")
     if not json:
@@ -168,8 +168,12 @@ def _answers(asked: dict[str, Any], module: str = "conformance") -> Iterator[dic
         ) from end
 
 
-def _compare(asked: dict[str, Any], *, as_json: bool) -> None:
-    """Print how far the maps of two methods are apart, network by network as they are computed."""
+def _compare(asked: dict[str, Any], *, as_json: bool) -> bool:
+    """Print how far the maps of two methods are apart, network by network as they are computed.
+
+    Returns:
+        Whether they were compared on a network at least.
+    """
     if not as_json:
         print_message("comparing maps: loading torch and the first network")
     answers = _answers(asked, "against")
@@ -182,10 +186,11 @@ def _compare(asked: dict[str, Any], *, as_json: bool) -> None:
             "networks": [_network(one) for one in found],
         }
         print_json(payload)
-        return
+        return any("images" in one for one in found)
     one, other = map(printable, about["specs"])
-    network = None
+    network, compared = None, False
     for network in answers:
+        compared |= "images" in network
         if problem := network.get("problem"):
             print(f"{network['network']}: {printable(problem)}")
         for image, largest, correlation in network.get("images", ()):
@@ -194,14 +199,18 @@ def _compare(asked: dict[str, Any], *, as_json: bool) -> None:
                 f"correlation {correlation:.4f}",
                 flush=True,
             )
+    if network is None:
+        raise RunFailed("the demo's networks are not installed", 'pip install "camtui[demo]"')
+    if not compared:
+        print_message(f"{one} against {other}: compared on no network")
+        return False
     pairs = zip(about["specs"], about["references"], strict=True)
     held = [printable(spec) for spec, is_held in pairs if is_held]
     print_message(
         f"{one} against {other}: maps scaled to [0, 1], at the input's pixels; held against a loop "
         f"of the paper's formula: {' and '.join(held) or 'neither'}"
     )
-    if network is None:
-        raise RunFailed("the demo's networks are not installed", 'pip install "camtui[demo]"')
+    return True
 
 
 def _network(answer: dict[str, Any]) -> AgainstNetworkPayload:

@@ -97,6 +97,7 @@ def peer(
     call: Callable[..., Any],
     ours: frozenset[str],
     price: Callable[[PeerMethod, int], int],
+    estimated: bool = False,
     required: Mapping[str, Any] = {},
     words: Mapping[str, tuple[str, ...]] = {},
 ) -> type[PeerMethod]:
@@ -105,6 +106,7 @@ def peer(
     Args:
         library: name of its module.
         call: what is called to explain.
+        estimated: whether its price is no more than a guess.
         ours: arguments that we give: model, layer, images, classes.
         required: values of arguments that have no default, by name.
         words: options of ours and their values, the default first.
@@ -150,6 +152,7 @@ def peer(
             "constructed": names[0],
             "called": names[1],
             "price": price,
+            "estimated": estimated,
         },
     )
 

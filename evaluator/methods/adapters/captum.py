@@ -66,17 +66,29 @@ class CaptumMethod(PeerMethod):
         return made(whole.model, **options)
 
 
+_BY_OPTION = {"n_steps": 3, "nt_samples": 3, "n_samples": 1}
+"""Option → forwards of each of so many passes."""
+
+_COSTS: dict[str, tuple[int, str, int]] = {
+    **dict.fromkeys(["Deconvolution", "GuidedBackprop", "InputXGradient", "Saliency"], (3, "", 0)),
+    **dict.fromkeys(["LayerGradCam", "LayerGradientXActivation"], (3, "", 0)),
+    **dict.fromkeys(["DeepLift", "GuidedGradCam", "LayerDeepLift"], (6, "", 0)),
+    **dict.fromkeys(["IntegratedGradients", "InternalInfluence"], (0, "n_steps", 3)),
+    "LayerConductance": (3, "n_steps", 3),
+    "LayerIntegratedGradients": (4, "n_steps", 3),
+    "GradientShap": (0, "n_samples", 3),
+    "LayerGradientShap": (0, "n_samples", 7),
+    **dict.fromkeys(["KernelShap", "Lime"], (0, "n_samples", 1)),
+}
+"""Class → forwards of one map, an option, and how many more for each unit of it; as counted."""
+
+
 def _price(method: PeerMethod, _channels: int) -> int:
     options = method.options
-    counts = {"n_steps": 3, "nt_samples": 3, "n_samples": 1}
-    return next(
-        (
-            each * options[name]
-            for name, each in counts.items()
-            if isinstance(options.get(name), int)
-        ),
-        3,
-    )
+    if cost := _COSTS.get(method.made.__name__):
+        fixed, name, each = cost
+        return fixed + each * options.get(name, 0)
+    return next((each * options[name] for name, each in _BY_OPTION.items() if name in options), 3)
 
 
 def adapt(made: Any) -> type[PeerMethod]:
@@ -98,6 +110,7 @@ def adapt(made: Any) -> type[PeerMethod]:
         call=made.attribute,
         ours=_OURS,
         price=_price,
+        estimated=made.__name__ not in _COSTS,
         required=_REQUIRED,
         words={"sign": SIGNS},
     )

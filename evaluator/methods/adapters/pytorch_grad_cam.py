@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from evaluator.methods.base import ImageView, WholeNetwork
 
 _OURS = frozenset(["model", "target_layers", "reshape_transform", "input_tensor", "targets"])
-_BY_CHANNEL = ("ScoreCAM", "AblationCAM")
+_COSTS = {"ScoreCAM": (3, 1), "AblationCAM": (6, 1)}
+"""Class → forwards of one map, and for each channel; of others 3."""
+
+_AUGMENTED = 6
+"""How many changed images ``aug_smooth`` explains."""
 
 
 class GradCamPackageMethod(PeerMethod):
@@ -52,7 +56,9 @@ class GradCamPackageMethod(PeerMethod):
 
 
 def _price(method: PeerMethod, channels: int) -> int:
-    return 3 + channels if method.made.__name__ in _BY_CHANNEL else 3
+    own, each = _COSTS.get(method.made.__name__, (3, 0))
+    turns = _AUGMENTED if method.given(frozenset(["aug_smooth"])).get("aug_smooth") else 1
+    return turns * (own + each * channels)
 
 
 def adapt(made: type) -> type[PeerMethod]:

@@ -42,8 +42,10 @@ class TorchcamMethod(PeerMethod):
 
 
 def _price(method: PeerMethod, channels: int) -> int:
-    many = {"ScoreCAM": 1, "SSCAM": 35, "ISCAM": 10}.get(method.made.__name__, 0)
-    return 3 + many * channels
+    samples = int(method.options.get("num_samples", 1))
+    if method.made.__name__ in ("ScoreCAM", "SSCAM", "ISCAM"):
+        return 4 + samples * channels
+    return 3 + 3 * samples if method.made.__name__ == "SmoothGradCAMpp" else 3
 
 
 def adapt(made: type) -> type[PeerMethod]:

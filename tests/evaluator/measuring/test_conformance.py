@@ -168,7 +168,7 @@ def test_a_method_that_keeps_every_rule() -> None:
     assert {verdict.rule for verdict in verdicts} >= {
         "shape",
         "finite",
-        "forwards",
+        "passes",
         "slow(seen)",
         "1 channel",
         "64 channels",
@@ -181,7 +181,7 @@ def test_a_method_that_keeps_every_rule() -> None:
     [
         (KeepsState(), "keeps nothing between batches", "apart, 0 allowed"),
         (DependsOnTheBatch(), "alone = in a batch (1 of 16)", "apart, 0.0001 allowed"),
-        (HiddenForwards(), "forwards", "1 declared, 5 counted"),
+        (HiddenForwards(), "passes", "1 declared, 5 counted"),
         (WrongShape(), "shape", "[16, 1, 8, 8], not [16, 8, 8]"),
         (NotANumber(), "finite", "16 of 1024 values are not finite"),
         (Writes(), "writes nothing", "values of the activation overwritten"),
@@ -237,7 +237,7 @@ def test_every_method_of_camtuis_own(key: str) -> None:
 def test_methods_of_attention_are_tried_on_a_transformer(key: str) -> None:
     verdicts = list(verdicts_of("method", key))
     tried = {verdict.rule for verdict in verdicts if verdict.passed}
-    assert {"shape", "finite", "writes nothing", "forwards", "the same twice"} <= tried
+    assert {"shape", "finite", "writes nothing", "passes", "the same twice"} <= tried
     photographs = [verdict for verdict in verdicts if verdict.rule == "photographs"]
     assert [verdict.passed for verdict in photographs] == [None], "no transformer to show them to"
 
@@ -354,7 +354,7 @@ class Undeclared(ImageMethod):
 
 def test_a_backward_counts_as_two_forwards() -> None:
     made = Undeclared()
-    found = {v.found for v in verdicts_of_method(made) if v.rule == "forwards" and not v.passed}
+    found = {v.found for v in verdicts_of_method(made) if v.rule == "passes" and not v.passed}
     assert found == {
         "3 declared, 7 counted (GAP + linear head)",
         "3 declared, 7 counted (deep head)",

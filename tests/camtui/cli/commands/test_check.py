@@ -24,7 +24,7 @@ def test_a_file_that_passes_and_one_that_does_not(
     done = camtui("check", f"{good}:MyCAM:beta=2")
     assert done.returncode == 0, done.stderr
     assert "mycam:beta=2 passes" in done.stderr
-    assert "ok     forwards                       1 declared, 1 counted" in done.stdout
+    assert "ok     passes                         1 declared, 1 counted" in done.stdout
     assert {reference for reference, _ in allowed_before()} == {f"{good}:MyCAM"}
     (home / "bad.py").write_text(METHOD)
     bad = camtui("check", f"{home}/bad.py:MyCAM", "--json")
@@ -34,8 +34,8 @@ def test_a_file_that_passes_and_one_that_does_not(
     jsonschema.Draft202012Validator(schema).validate(told)
     assert not told["passed"]
     assert {(rule["rule"], rule["found"]) for rule in told["rules"] if rule["passed"] is False} == {
-        ("forwards", "7 declared, 1 counted (GAP + linear head)"),
-        ("forwards", "7 declared, 1 counted (deep head)"),
+        ("passes", "7 declared, 1 counted (GAP + linear head)"),
+        ("passes", "7 declared, 1 counted (deep head)"),
     }
     metric = camtui("check", f"{good}:METRIC")
     assert metric.returncode == 0, metric.stderr
@@ -85,6 +85,9 @@ def test_how_far_another_library_is_from_ours(home: Path) -> None:
     told = json.loads(camtui(*asked, "--json").stdout)
     assert [len(one["images"]) for one in told["networks"]] == [3, 0]
     assert told["networks"][1]["problem"] == "unknown backbone 'resnet5'"
+    none = camtui(*asked[:-1], "resnet5")
+    assert (none.returncode, none.stderr.splitlines()[-1][-22:]) == (1, "compared on no network")
+    assert camtui(*asked[:-1], "resnet5", "--json").returncode == 1
 
 
 def test_networks_are_named_only_to_compare(home: Path) -> None:

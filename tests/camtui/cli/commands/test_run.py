@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evaluator.store.files import lock_holder
@@ -108,6 +109,21 @@ def test_a_target_without_labels_is_refused_by_run_and_dry_run(
         "error: --target label needs labels, and no image has one",
         "hint:  camtui run --labels FILE.csv, or folders named by wnid",
     ]
+    assert not (home / "runs" / "pictures.db").exists()
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_images_that_would_share_a_map_are_refused_by_run_and_dry_run(
+    home: Path, words: list[str]
+) -> None:
+    image = min((home / "pictures").iterdir())
+    image.with_suffix(".png").write_bytes(b"xx")
+    (home / "maps").mkdir()
+    np.save(home / "maps" / f"{image.stem}.npy", np.ones((2, 2)))
+    asked = [*ask(home), "-m", f"maps:{home / 'maps'}"]
+    result = typed(*asked, *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "would both have the map" in result.stderr.splitlines()[-2]
     assert not (home / "runs" / "pictures.db").exists()
 
 

@@ -110,13 +110,36 @@ def test_alone_and_beside_others_an_image_has_one_map_also_where_it_is_drawn(the
         assert alone.coherency[0] == pytest.approx(whole.coherency[1], abs=1e-6)
 
 
-def test_forwards_are_counted_and_those_that_are_differentiated_three_times() -> None:
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "captum.attr:DeepLift",
+        "captum.attr:LayerConductance:n_steps=3",
+        "captum.attr:LayerIntegratedGradients:n_steps=3",
+        "captum.attr:LayerGradientShap:n_samples=2",
+        "captum.attr:Lime:n_samples=3",
+        "pytorch_grad_cam:GradCAM:aug_smooth=true",
+        "pytorch_grad_cam:AblationCAM",
+        "torchcam.methods:GradCAM",
+        "torchcam.methods:ScoreCAM",
+        "torchcam.methods:SmoothGradCAMpp:num_samples=2",
+    ],
+)
+def test_passes_are_as_many_as_declared_and_a_backward_counts_as_two(theirs: str) -> None:
     with scoped_registry():
-        spec = spec_of("torchcam.methods:GradCAM")
+        spec = spec_of(theirs)
+        asked, channels = method(spec), network().backbone.facts.channels
         rows(spec)
         before = network().forwards
         rows(spec)
-        assert network().forwards - before == len(KEYS) * (1 + method(spec).forwards(1, False))
+        assert not asked.estimated
+        made = network().forwards - before
+        assert made == len(KEYS) * (1 + asked.forwards(channels, False))
+
+
+def test_a_cost_that_is_a_guess_says_so() -> None:
+    with scoped_registry():
+        assert method(spec_of("captum.attr:NoiseTunnel")).estimated
 
 
 @pytest.mark.parametrize(
