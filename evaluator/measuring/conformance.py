@@ -86,7 +86,7 @@ def verdicts_on_photographs(spec: str) -> Iterator[Verdict]:
     elif not applicable(method, gap_linear=True, attention=False):
         yield Verdict("photographs", None, f"not tried: needs {method.needs}, not in {BACKBONE}")
     elif forwards > MOST_FORWARDS:
-        yield Verdict("photographs", None, f"not tried: {forwards:,} forwards an image")
+        yield Verdict("photographs", None, f"not tried: {forwards:,} passes an image")
     else:
         yield from _verdicts(
             method,
