@@ -53,7 +53,7 @@ class ComparedCell:
     verdict: Annotated[
         Verdict,
         Field(
-            description="paired t test, 5 % over all cells of the comparison (Holm); "
+            description="paired t test, 5 % over all that are compared (Holm); "
             "untested below 10 common images"
         ),
     ] = "untested"

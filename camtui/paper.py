@@ -170,7 +170,7 @@ def compare_with_paper(reader: RunReader, metrics: Sequence[Metric] = ()) -> Pap
     names = {spec.name: spec for spec in plan.backbones}
     if not any(spec.key in table2() for spec in plan.backbones):
         raise NotFound(
-            f"the paper has none of this run's backbones ({', '.join(names)})",
+            f"the paper has none of this run's networks ({', '.join(names)})",
             f"it has {', '.join(table2())}: camtui run -b resnet50",
         )
     rows = [

@@ -295,7 +295,7 @@ def resolve_plan(
     values.setdefault("methods", list(catalog.TABLE2_METHODS))
     if not values.get("backbones"):
         raise UsageError(
-            "no backbone is named", "for example -b resnet50; list them: camtui backbones"
+            "no network is named", "for example -b resnet50; list them: camtui backbones"
         )
     resolver = _resolver(typed, stored, allow=allow_code)
     _resolve(values, resolver)

@@ -236,9 +236,9 @@ class RunStatus:
 
     @property
     def failed(self) -> str:
-        """What failed, in words: ``2 images failed (12 cells)``."""
+        """What failed, in words: ``2 images failed (12 maps)``."""
         words = f"{counted(self.failed_images, 'image')} failed"
-        return f"{words} ({counted(self.failed_cells, 'cell')})" if self.failed_images else words
+        return f"{words} ({counted(self.failed_cells, 'map')})" if self.failed_images else words
 
     @property
     def exit_code(self) -> int:

@@ -353,7 +353,7 @@ def _unknown(key: str) -> UsageError:
         else name_hint(key, [*known_backbones(), *other_backbones()])
     )
     return UsageError(
-        f"unknown backbone '{printable(key, 80)}'", f"{near}list them: camtui backbones"
+        f"unknown network '{printable(key, 80)}'", f"{near}list them: camtui backbones"
     )
 
 
@@ -510,7 +510,7 @@ def parse_backbone(spec: str) -> BackboneSpec:
     for name in options:
         if name not in known:
             raise UsageError(
-                f"backbone '{shown}' has no option '{name}'",
+                f"network '{shown}' has no option '{name}'",
                 f"{did_you_mean(name, known)}it has {', '.join(known)}: -b {shown}:layer=NAME",
             )
     return BackboneSpec(key, **{name: read_option(name, value) for name, value in options.items()})
@@ -538,6 +538,6 @@ def backbone_of(entry: str | dict[str, Any]) -> BackboneSpec:
         return BackboneSpec(**{**entry, **lists, **texts})
     except TypeError as error:
         raise UsageError(
-            f"a backbone of the plan is malformed: {error}",
+            f"a network of the plan is malformed: {error}",
             f"it has {', '.join(f.name for f in fields(BackboneSpec))}",
         ) from error

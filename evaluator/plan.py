@@ -732,9 +732,7 @@ def _refuse_one_name_for_two(backbones: tuple[BackboneSpec, ...]) -> None:
     seen: dict[str, BackboneSpec] = {}
     for spec in backbones:
         if seen.setdefault(spec.name, spec) != spec:
-            raise UsageError(
-                f"two backbones would be called {spec.name}", "rename one of the files"
-            )
+            raise UsageError(f"two networks would be called {spec.name}", "rename one of the files")
 
 
 def _check_some_cell(plan: RunPlan) -> None:
@@ -745,7 +743,7 @@ def _check_some_cell(plan: RunPlan) -> None:
             f"{', '.join(plan.methods)} does not apply to "
             f"{', '.join(b.name for b in plan.backbones)}: "
             f"it needs {' or '.join(needs)}",
-            "choose another method: camtui methods, or another backbone: camtui backbones",
+            "choose another method: camtui methods, or another network: camtui backbones",
         )
 
 

@@ -10,6 +10,8 @@ import os
 import sys
 from dataclasses import asdict
 from functools import cache
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TextIO
 
 from evaluator.errors import OutputUnwritable
@@ -109,10 +111,40 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_message(text: str) -> None:
-    """Print one line on standard error: progress, warnings, what happens next."""
-    sys.stderr.write(printable(text) + "\n")
+def print_line(text: str, indent: int = 0) -> None:
+    """Print one line on standard output.
+
+    On a terminal it is folded at spaces to fit; a file or a pipe gets it whole.
+
+    Args:
+        indent: where the lines after the first begin.
+    """
+    for line in _folded(text, sys.stdout, indent):
+        sys.stdout.write(f"{line}\n")
+
+
+def print_message(text: str, indent: int | None = None) -> None:
+    """Print one line on standard error: progress, warnings, what happens next.
+
+    Args:
+        indent: folds it as ``print_line`` does; without, a command in it can be copied.
+    """
+    shown = printable(text)
+    lines = [shown] if indent is None else _folded(shown, sys.stderr, indent)
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
+
+
+def _folded(text: str, stream: TextIO, indent: int) -> list[str]:
+    if not stream.isatty():
+        return [text]
+    return wrap(
+        text,
+        get_terminal_size().columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
 
 
 def print_error(

@@ -149,7 +149,7 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
         f"data      {printable(plan.data)}: {count(len(manifest.images))} of "
         f"{count(manifest.total)} images"
     )
-    print(f"backbones {', '.join(spec.name for spec in plan.backbones)}")
+    print(f"networks  {', '.join(spec.name for spec in plan.backbones)}")
     print(f"methods   {', '.join(plan.methods)}")
     print(f"metrics   {', '.join(plan.metrics)}")
     if truths := planned_truth(plan):

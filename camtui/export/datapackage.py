@@ -28,8 +28,8 @@ _TYPES = {"text": "string", "whole": "integer", "truth": "boolean", "number": "n
 _MEANINGS = {
     "backbone": "network, with what differs from its defaults",
     "method": "CAM method, with the options that differ from their defaults",
-    "applicable": "whether the backbone admits the method",
-    "note": "why not, or which cell it equals by construction",
+    "applicable": "whether the network admits the method",
+    "note": "why not, or which method it equals by construction",
     "n": "images averaged",
     "failed": "images without a value",
     "degenerate": "the map is all zero (per image: true or false; in a summary: how many)",
@@ -92,7 +92,11 @@ def _resource(file: Path, form: str, fields: Sequence[str], run: RunPayload) -> 
     with open(file, "rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
-    rows = "one row per image and cell" if per_image else "averages, one row per cell"
+    rows = (
+        "one row per image, network and method"
+        if per_image
+        else "averages, one row per network and method"
+    )
     resource: dict[str, Any] = {
         "name": file.stem.lower().replace(" ", "-"),
         "path": file.name,

@@ -76,11 +76,13 @@ class KnownDifferences:
         """Return what a difference is known by, empty where it is not to be kept."""
         if self._sums is None:
             info = self._reader.info()
-            large = info.image_count >= FEWEST_IMAGES
-            self._sums = self._reader.checks.of_sums() if large else {}
-            self._known = _stored() if self._sums else {}
             path = os.path.realpath(self._reader.path)
-            self._run = f"{path} {os.stat(path).st_ino} {info.created}"
+            # a run that is put in a bundle is called as it will be there, where no file is yet
+            kept = info.image_count >= FEWEST_IMAGES and os.path.exists(path)
+            self._sums = self._reader.checks.of_sums() if kept else {}
+            self._known = _stored() if self._sums else {}
+            if self._sums:
+                self._run = f"{path} {os.stat(path).st_ino} {info.created}"
         if first not in self._sums or second not in self._sums:
             return ""
         sums = self._sums[first].hex(), self._sums[second].hex()

@@ -18,7 +18,12 @@ _FEWEST = 40
 
 
 def screen_lines(
-    table: Table, width: int, *, said: Sequence[str] = (), wide: bool = False
+    table: Table,
+    width: int,
+    *,
+    said: Sequence[str] = (),
+    wide: bool = False,
+    keep: str = HEADLINE,
 ) -> list[list[Field]]:
     """Return a table as lines that are no wider than a screen, but for names that are.
 
@@ -26,22 +31,24 @@ def screen_lines(
         width: characters of a line.
         said: sentences that stand below the title.
         wide: every column, however wide the lines get.
+        keep: key of the column that stays.
     """
     width = max(width, _FEWEST)
-    title, *lines = table_lines(table if wide else fitted(table, width))
+    title, *lines = table_lines(table if wide else fitted(table, width, keep))
     found = [title, *([Field(sentence)] for sentence in said), *lines]
     return [part for line in found for part in _wrapped(line, width)]
 
 
-def fitted(table: Table, width: int) -> Table:
+def fitted(table: Table, width: int, keep: str = HEADLINE) -> Table:
     """Return a table with as many columns as fit; a note names those that are left out.
 
-    Columns of figures go from the right, those beside ADCC and its parts first. ADCC stays, and so
-    does what tells one row from another.
+    Columns of figures go from the right, those beside ADCC and its parts first. The first stays,
+    and so does the one to keep and what tells one row from another.
     """
     figures = [place for place, column in enumerate(table.columns) if column.numeric]
-    may_go = [place for place in figures[1:] if table.columns[place].key != HEADLINE]
-    may_go.sort(key=lambda place: (table.columns[place].key in ROW_METRICS, -place))
+    may_go = [place for place in figures[1:] if table.columns[place].key != keep]
+    keys = [column.key for column in table.columns]
+    may_go.sort(key=lambda place: (keys[place] == HEADLINE, keys[place] in ROW_METRICS, -place))
     gone: list[int] = []
     while may_go and _total(table, gone) > width:
         gone.append(may_go.pop(0))
@@ -51,6 +58,26 @@ def fitted(table: Table, width: int) -> Table:
     few = _without(table, gone)
     note = f"{counted(len(gone), 'column')} left out to fit {width} characters: {names}; --wide"
     return replace(few, notes=(*few.notes, note))
+
+
+def continued(table: Table, width: int) -> list[Table]:
+    """Return a table in as many as it takes to show every column, each with the names.
+
+    For tables of which every column is an answer. Notes stand under the last.
+    """
+    figures = [place for place, column in enumerate(table.columns) if column.numeric]
+    parts: list[list[int]] = [[]]
+    for place in figures:
+        others = [one for one in figures if one not in (*parts[-1], place)]
+        if parts[-1] and _total(table, others) > width:
+            parts.append([])
+        parts[-1].append(place)
+    found = [_without(table, [one for one in figures if one not in part]) for part in parts]
+    bare = [
+        replace(one, notes=(), blocks=tuple(replace(block, notes=()) for block in one.blocks))
+        for one in found[:-1]
+    ]
+    return [*bare, found[-1]]
 
 
 def _total(table: Table, gone: Sequence[int]) -> int:
@@ -71,7 +98,7 @@ def _without(table: Table, gone: Sequence[int]) -> Table:
 
 def _wrapped(line: list[Field], width: int) -> Iterator[list[Field]]:
     """Yield a line, in several where it is one text that is too long."""
-    if len(line) != 1 or len(line[0].text) <= width or line[0].role == "strong":
+    if len(line) != 1 or len(line[0].text) <= width:
         yield line
         return
     field = line[0]

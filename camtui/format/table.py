@@ -233,7 +233,8 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
     metrics = [*shown, *(_MEANS[key] for key in means_of_images(shown))]
     views = chosen_views(reader, shown_metrics(reader), options)
     names = [
-        TableColumn(key, key, key.capitalize(), numeric=False) for key in ("backbone", "method")
+        TableColumn(key, name, name.capitalize(), numeric=False)
+        for key, name in (("backbone", "network"), ("method", "method"))
     ]
     counts = [
         TableColumn(key, short, key.capitalize())
@@ -258,7 +259,7 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
 
 
 def pivot_table(reader: RunReader, metric: str, options: TableOptions = TableOptions()) -> Table:
-    """Return methods × backbones in one metric.
+    """Return methods × networks in one metric.
 
     Raises:
         UsageError: no such metric.
@@ -348,10 +349,9 @@ def print_lines(lines: list[list[Field]], console: Console) -> None:
     from rich.text import Text
 
     for line in lines:
-        console.print(
-            Text.assemble(*[(field.text, STYLES.get(field.role, "")) for field in line]),
-            soft_wrap=True,
-        )
+        text = Text.assemble(*[(field.text, STYLES.get(field.role, "")) for field in line])
+        text.rstrip()
+        console.print(text, soft_wrap=True)
 
 
 def plain_text(table: Table) -> str:

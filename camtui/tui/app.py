@@ -120,7 +120,7 @@ class Dashboard(App[int]):
             "open_screen('grid')",
             "screens",
             key_display="1-5",
-            tooltip="grid, cell, image, runs, log",
+            tooltip="grid, method, image, runs, log",
         ),
         Binding("2", "open_screen('cell')", "screens", key_display="1-5"),
         Binding("3", "open_screen('image')", "screens", key_display="1-5"),
@@ -234,7 +234,7 @@ class Dashboard(App[int]):
             if name in ("", f"{cell.backbone}/{cell.method}", f"{cell.method}/{cell.backbone}"):
                 break
         else:
-            self.notify(f"the run has no cell {name}", severity="warning")
+            self.notify(f"the run has no {name}", severity="warning")
             return
         grid.put_cursor((cell.backbone, cell.method))
         if not image:
@@ -548,7 +548,7 @@ class Dashboard(App[int]):
     def action_copy_cell(self) -> None:
         """Copy the chosen cell."""
         if isinstance(self.screen, RunScreen):
-            self.copy(self.screen.cell_as_text(), "the cell")
+            self.copy(self.screen.cell_as_text(), "the values")
 
     def copy(self, text: str, name: str) -> None:
         """Send a text to the terminal's clipboard; it never answers whether it took it."""

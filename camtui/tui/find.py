@@ -77,14 +77,14 @@ class Found(NamedTuple):
     names: str = ""
 
 
-_SCREENS = ("grid", "cell", "runs", "log")
+_SCREENS = {"grid": "grid", "method": "cell", "runs": "runs", "log": "log"}
 
 
 def _commands() -> list[tuple[str, str, str]]:
     return [
-        ("table", "the averages: method × backbone", "open_screen('grid')"),
-        ("worst", "the worst images of the chosen cell", "open_screen('cell')"),
-        ("image", "the worst image of the chosen cell", "open_screen('image')"),
+        ("table", "the averages: method × network", "open_screen('grid')"),
+        ("worst", "the worst images of the chosen method", "open_screen('cell')"),
+        ("image", "the worst image of the chosen method", "open_screen('image')"),
         ("ls", "all runs", "open_screen('runs')"),
         ("compare", "two runs: mark them in the list, then =", "open_screen('runs')"),
         ("logs", "what the driver and its workers printed", "open_log('log file')"),
@@ -99,7 +99,7 @@ def _commands() -> list[tuple[str, str, str]]:
         ("theme", "dark, light, and Textual's own", "theme"),
         ("help", "every key", "help"),
         ("detach", "leave the dashboard; a run that is under way goes on", "detach"),
-        *((name, "screen", f"open_screen('{name}')") for name in _SCREENS),
+        *((name, "screen", f"open_screen('{screen}')") for name, screen in _SCREENS.items()),
     ]
 
 

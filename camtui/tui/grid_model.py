@@ -320,7 +320,7 @@ def _long(
     backbones = text.shortened(snapshot.backbones, widths[1])
     columns = [
         TableColumn("method", "method", width=widths[0], numeric=False),
-        TableColumn("backbone", "backbone", width=widths[1], numeric=False),
+        TableColumn("backbone", "network", width=widths[1], numeric=False),
         TableColumn("n", "n", width=6),
         *(TableColumn(key, text.header(key), width=8) for key in metrics),
     ]

@@ -63,7 +63,7 @@ _FORMS = {
     "latex": ("LaTeX table", ".tex"),
     "csv": ("CSV, fractions at full precision", ".csv"),
     "json": ("JSON", ".json"),
-    "csv-images": ("CSV, one line per image and cell", "-images.csv"),
+    "csv-images": ("CSV, one line per image and method", "-images.csv"),
 }
 
 

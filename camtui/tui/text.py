@@ -250,7 +250,7 @@ def difference_fields(
         mark: rank of the cell: a tie is one of all tests of its backbone together.
     """
     if mark == "best":
-        return [Field("   best of its backbone", "best")]
+        return [Field("   best of its network", "best")]
     name = printable(best.method, 20)
     if found is None:
         own = snapshot.mean(best.id, metric)
@@ -365,7 +365,7 @@ def title_line(snapshot: Snapshot, width: int, *, frozen: bool = False) -> list[
             done = f"{short_count(status.done)} of {short_count(status.total)}"
             text = f"images: {done}"
             if status.stages > 1:
-                text = f"part {status.stage_number} of {status.stages}: {done} images"
+                text = f"stage {status.stage_number} of {status.stages}: {done} images"
             tail.append(Part(3, Field(f"  {text}", "dim")))
         tail.append(
             Part(
@@ -455,13 +455,13 @@ def worker_line(snapshot: Snapshot, now: float, width: int) -> list[Field]:
     parts.append(Part(0, failed_field(snapshot, " ")))
     if snapshot.info.heartbeat is not None:
         age = max(0.0, now - snapshot.info.heartbeat)
-        parts.append(Part(2, Field(f"  heartbeat {duration(age)}", "warn" if age > 10 else "dim")))
+        parts.append(Part(2, Field(f"  last write {duration(age)}", "warn" if age > 10 else "dim")))
     parts.append(Part(7, Field(f"  file {size(snapshot.size)}", "dim")))
     return most_important(parts, width)
 
 
 def failed_field(snapshot: Snapshot, before: str = "") -> Field:
-    """Return ``2 images failed (12 cells)``."""
+    """Return ``2 images failed (12 maps)``."""
     return Field(f"{before}{snapshot.status.failed}", "warn" if snapshot.failures else "dim")
 
 
@@ -537,7 +537,7 @@ def side_lines(snapshot: Snapshot, width: int) -> list[list[Field]]:
     lines += [[Field("  none now", "dim")]] if not workers else []
     if snapshot.status.live:
         lines += _trend_lines(snapshot)
-    lines += [[], [Field(" Work", "head")]]
+    lines += [[], [Field(" Stages", "head")]]
     titles = shortened([stage.title for stage in snapshot.stages], width - 20)
     for stage in snapshot.stages:
         share = stage.done / stage.images if stage.images else 1.0

@@ -458,9 +458,8 @@ def _unexpected(error: Exception) -> Ending:
 def _shape(plan: RunPlan, reader: RunReader) -> str:
     """The size of a run in words."""
     images = counted(reader.info().image_count, "image")
-    backbones = counted(len(plan.backbones), "backbone")
-    methods = counted(len(plan.methods), "method")
-    return f"{images}, {backbones} × {methods} = {counted(len(reader.cells()), 'cell')}"
+    networks = counted(len(plan.backbones), "network")
+    return f"{images} × {networks} × {counted(len(plan.methods), 'method')}"
 
 
 def _additions(plan: RunPlan, before: StoredRun | None) -> Iterator[tuple[str, str]]:

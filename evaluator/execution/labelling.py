@@ -413,7 +413,7 @@ class RunLabels:
         new = len(self._known()) > len(self._before)
         if text and self._plan.target == "label" and new:
             raise UsageError(
-                f"--target label: {text}", "a run for each: camtui run --name NAME -b BACKBONE"
+                f"--target label: {text}", "a run for each: camtui run --name NAME -b NETWORK"
             )
         if text:
             self._journal.event("warning", text)
@@ -431,14 +431,14 @@ class RunLabels:
             )
         if other_count is not None:
             return (
-                f"labels are classes of {printable(name)} ({count:,}), of no backbone with another "
+                f"labels are classes of {printable(name)} ({count:,}), of no network with another "
                 "number of classes"
             )
         for other_name, other in known.items():
             place = first_difference(owner, other)
             if place is not None:
                 return (
-                    f"labels are class indices, and not the same in all backbones: class {place} "
+                    f"labels are class indices, and not the same in all networks: class {place} "
                     f"is {printable(owner.classes[place], 60)} in {printable(name)}, "
                     f"{printable(other.classes[place], 60)} in {printable(other_name)}"
                 )

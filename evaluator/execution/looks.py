@@ -158,14 +158,14 @@ class Looks:
         )
 
     def _verdict(self, race: Race, rule: Rule) -> str:
-        """The decisions on one backbone, in words."""
+        """The decisions on one network, in words."""
         if race.images == 0:
             return ""
         if rule.kind == "ci":
             known = f"known to ± {100 * rule.width:g} points"
             if race.decided is None:
                 return f"not {known} yet"
-            return f"each cell is {known} after {race.decided:,} images"
+            return f"each method is {known} after {race.decided:,} images"
         if race.best is None:
             return "no methods to compare" if race.decided is not None else ""
         method = {cell.id: cell.method for cell in self._reader.cells()}

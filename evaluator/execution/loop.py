@@ -150,8 +150,7 @@ class ProgressRecord:
         """
         if stopping and not self._journal.stopping:
             self._journal.state("stopping")
-            units = len(self._schedule.in_flight)
-            self._journal.event("info", f"stopping: {units} units are in flight")
+            self._journal.event("info", "stopping: what is in flight is finished first")
         for stage in filter(self._schedule.ended, tuple(self._stages_under_way)):
             self._stages_under_way.remove(stage)
             self._journal.event("info", f"finished: {self._schedule.stages[stage].title}")

@@ -117,7 +117,7 @@ class RayWorker:
                     self._worker,
                     unit.id,
                     "error",
-                    f"backbone {unit.backbone} is not loaded",
+                    f"network {unit.backbone} is not loaded",
                     loading=True,
                 )
             session = self._opened()

@@ -216,5 +216,5 @@ def _unavailable(event: Error) -> CamtuiError:
         {"kind": event.kind, "message": event.message, "hint": event.hint}
     )
     if isinstance(error, RunFailed) and not error.hint:
-        return RunFailed(error.message, "list the backbones and their weights: camtui backbones")
+        return RunFailed(error.message, "list the networks and their weights: camtui backbones")
     return error

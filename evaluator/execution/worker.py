@@ -423,7 +423,7 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
             exit_code=error.exit_code,
             loading=loading,
         )
-    LOGGER.error(f"worker {worker}: an exception in unit {unit}", exc_info=error)
+    LOGGER.error(f"worker {worker}: an exception in task {unit}", exc_info=error)
     text = f"{type(error).__name__}: {error}".strip()
     no_memory = is_out_of_memory(error)
     fatal = not no_memory and loses_device(error)

@@ -352,8 +352,8 @@ class EvaluationSession:
     def _evaluated(self, unit: Unit) -> UnitResult:
         if self._loaded is None or self._loaded.position != unit.backbone:
             raise RunFailed(
-                f"backbone {unit.backbone} is not loaded",
-                "load it before a unit of it is evaluated",
+                f"network {unit.backbone} is not loaded",
+                "load it before its images are measured",
             )
         if unit.backbone in self._unstable:
             raise self._unstable[unit.backbone]
@@ -420,7 +420,7 @@ class EvaluationSession:
         One forward for each image, in measuring precision.
         """
         if self._loaded is None:
-            raise RunFailed("no backbone is loaded", "load one before it is asked")
+            raise RunFailed("no network is loaded", "load one before it is asked")
         network, normalise = self._loaded.network, self._loaded.normalise
         decoded = self._loader.collect(images, network.backbone.facts.preprocessing)
         if not decoded.images:

@@ -348,7 +348,7 @@ def _as_built(spec: BackboneSpec, backbone: Backbone, redrawn: bool) -> nn.Modul
 def state_changed(what: str) -> tuple[str, str]:
     """Message and hint about a network whose forward changes torch's state of the process."""
     return (
-        f"a forward of the network changes {what}",
+        f"a pass of the network changes {what}",
         "other networks and methods are computed in the same process: put it back in forward",
     )
 

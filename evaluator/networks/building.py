@@ -71,7 +71,7 @@ def refuse_without_layers(model: nn.Module) -> None:
         weights = tuple(module.parameters(recurse=False))
         if any(isinstance(one, UninitializedParameter) for one in weights):
             raise UsageError(
-                f"the network is not whole: layer {kind} has no weights before its first forward",
+                f"the network is not whole: layer {kind} has no weights before its first pass",
                 "run it once on an image where it is built",
             )
         if hasattr(module, "_packed_params") or not all(

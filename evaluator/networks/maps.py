@@ -223,10 +223,10 @@ class Judged(NamedTuple):
     def fault(self) -> str:
         """Why it cannot be a target layer, as the end of a sentence; empty where it can."""
         if self.moves == "otherwise":
-            return "is no map of the image: its cells do not move as the image does"
+            return "is no map of the image: its positions do not move as the image does"
         if not self.reached:
             beside = " (only the tokens beside them are used)" if self.place.layout.tokens else ""
-            return f"cannot be explained: no gradient of a logit reaches its cells{beside}"
+            return f"cannot be explained: no gradient of a logit reaches its positions{beside}"
         return ""
 
     @property
@@ -234,8 +234,8 @@ class Judged(NamedTuple):
         """What readers must know of it."""
         name = self.place.name
         doubt = (
-            f"layer {name}: its cells move only partly as the image does, so that a map may lie at "
-            "the wrong place",
+            f"layer {name}: its positions move only partly as the image does, so that a map may "
+            "lie at the wrong place",
         )
         detached = (f"{no_gradient(name)}: methods that need one have no map",)
         return (doubt if self.moves == "in doubt" else ()) + (
@@ -303,7 +303,7 @@ def would_do(suggestions: Sequence[str]) -> str:
 def no_default(suggestions: Sequence[str]) -> UsageError:
     """The error that the rule finds no target layer."""
     return UsageError(
-        "this network has no feature map that its logits depend on and whose cells move as the "
+        "this network has no feature map that its logits depend on and whose positions move as the "
         "image does",
         would_do(suggestions)
         if suggestions
@@ -329,7 +329,7 @@ def call_of(
         if not (turn.isdecimal() and 1 <= int(turn) <= calls):
             times = "once" if calls == 1 else f"{calls} times"
             raise UsageError(
-                f"no call '{layer}': layer '{name}' is called {times} in a forward", f"type {each}"
+                f"no call '{layer}': layer '{name}' is called {times} in a pass", f"type {each}"
             )
         return int(turn) if calls > 1 else None
     if calls <= 1:
@@ -337,7 +337,7 @@ def call_of(
     if by != "user":
         return calls
     raise UsageError(
-        f"layer '{name}' is called {calls} times in a forward, each time with a map of its own",
+        f"layer '{name}' is called {calls} times in a pass, each time with a map of its own",
         f"say which one: {each}; {would_do(suggestions())}",
     )
 
@@ -345,7 +345,7 @@ def call_of(
 def called_several_times(place: str, module: str, calls: int) -> str:
     """The remark on a map that is one call's of several."""
     return (
-        f"layer {place}: {module} is called {calls} times in a forward; the map is that of one "
+        f"layer {place}: {module} is called {calls} times in a pass; the map is that of one "
         "call, and what the others give is held fixed"
     )
 

@@ -386,7 +386,7 @@ class Network:
     def built(self) -> nn.Module:
         """The network as its maker built it, on the device, for what comes from other libraries."""
         if self.as_built is None:
-            assert self.backbone.as_built is not None, "whoever loads a backbone says how"
+            assert self.backbone.as_built is not None, "whoever loads a network says how"
             self.as_built = self.backbone.as_built().to(self.device)
         return self.as_built
 

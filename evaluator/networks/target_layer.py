@@ -207,7 +207,7 @@ class HookedTrunk(nn.Module):
             turn += 1
             if turn == self._call:
                 tensor = first_tensor(output)
-                assert tensor is not None, "the recorded forward has one"
+                assert tensor is not None, "the recorded pass has one"
                 taken.append(tensor.clone())  # what follows may overwrite it
 
         logits = _run(self.model, self._layer, take, images)

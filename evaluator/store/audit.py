@@ -89,9 +89,9 @@ def _changed(reader: RunReader) -> Iterator[str]:
         for table, key in reader.checks.damaged_records()
     ]
     for cell, image, metric in reader.checks.damaged_rows():
-        found.append(
-            f"cell {cell}, image {image}: {printable(metric) or 'the row'} is not what was written"
-        )
+        what = printable(metric) or "the row"
+        name = reader.checks.cell_name(cell)
+        found.append(f"{name}, image {image}: {what} is not what was written")
     yield from found[:_SHOWN]
     if len(found) > _SHOWN:
         yield f"and {counted(len(found) - _SHOWN, 'record')} more that are not what was written"
@@ -104,15 +104,16 @@ def _wrong_sums(reader: RunReader) -> Iterator[str]:
     wrong_sums = {key for key in {*expected, *stored} if expected.get(key) != stored.get(key)}
     for cell, a, b in sorted(wrong_sums, key=repr):
         product = " × ".join(map(printable, filter(None, (a, b))))
-        yield f"cell {cell}: the sum of {product} is not that of its rows"
+        yield f"{reader.checks.cell_name(cell)}: the sum of {product} is not that of its rows"
     histograms = reader.averages.raw_histograms()
     wrong = {key[:2] for key in {*bins, *histograms} if bins.get(key, 0) != histograms.get(key, 0)}
     for cell, metric in sorted(wrong, key=repr):
-        yield f"cell {cell}: the histogram of {printable(metric)} is not that of its rows"
+        name = reader.checks.cell_name(cell)
+        yield f"{name}: the histogram of {printable(metric)} is not that of its rows"
     named = {cell for cell, *_ in (*wrong_sums, *wrong)}
     unfit = reader.checks.wrong_sums(_by_cell(stored.items()), _by_cell(histograms.items()))
     for cell in sorted(set(unfit) - named):
-        yield f"cell {cell}: its sums and histograms do not fit their checksum"
+        yield f"{reader.checks.cell_name(cell)}: its sums and histograms do not fit their checksum"
 
 
 def _by_cell(found: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[int, list[tuple[Any, ...]]]:

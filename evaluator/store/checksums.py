@@ -380,11 +380,12 @@ class Checks:
 
     def _refuse(self, damaged: Iterator[Key]) -> None:
         for cell, image, metric in damaged:
-            of_image = f"image {image} in {self._cell_name(cell)}"
+            of_image = f"image {image} in {self.cell_name(cell)}"
             what = f"{printable(metric)} of {of_image}" if metric else f"the row of {of_image}"
             raise self.error(what, "is")
 
-    def _cell_name(self, cell: int) -> str:
+    def cell_name(self, cell: int) -> str:
+        """``network/method``; the number where the file does not tell any more."""
         try:
             name = self._file.first(
                 "SELECT b.name || '/' || c.method FROM cells c"
@@ -394,7 +395,7 @@ class Checks:
         except DAMAGE:
             name = None
         if name is None:
-            return f"cell {cell}"
+            return f"method {cell}"
         earlier = self._file.version < schema.NAMED_ANEW_SINCE
         return printable(todays_names(name[0]) if earlier else name[0], 80)
 
@@ -421,7 +422,7 @@ class Checks:
         """
         what = "running sums" if table == "sums" else table
         for cell in self._wrong(table, parts):
-            raise self.error(f"the {what} of {self._cell_name(cell)}", "are")
+            raise self.error(f"the {what} of {self.cell_name(cell)}", "are")
 
     def of_sums(self) -> dict[int, bytes]:
         """Cell → checksum over its running sums: another one as soon as a row is added."""

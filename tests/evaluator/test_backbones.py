@@ -47,7 +47,7 @@ def test_a_backbone_by_name() -> None:
     assert known_backbone("vgg16").gap_linear is False
     assert known_backbone("resnet50").channels == 2048
     assert known_backbone("densenet121").gap_linear is None
-    with pytest.raises(UsageError, match="unknown backbone 'resnet5O'") as caught:
+    with pytest.raises(UsageError, match="unknown network 'resnet5O'") as caught:
         known_backbone("resnet5O")
     assert "did you mean 'resnet50'?" in caught.value.hint
     assert known_backbone("vit_b_16").layer == "encoder.layers.encoder_layer_11.ln_1"
@@ -71,7 +71,7 @@ def test_a_backbone_by_name() -> None:
 def test_of_names_that_begin_so_the_one_whose_weights_are_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="unknown backbone 'efficientnet'") as caught:
+    with pytest.raises(UsageError, match="unknown network 'efficientnet'") as caught:
         known_backbone("efficientnet")
     assert "did you mean 'efficientnet_lite0'?" in caught.value.hint
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

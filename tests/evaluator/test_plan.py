@@ -285,7 +285,7 @@ def test_names_become_canonical_and_duplicates_fall_away() -> None:
         ({"methods": []}, "the plan names no methods", ""),
         (
             {"backbones": [{"key": "resnet18", "size": "big"}]},
-            "a backbone of the plan is malformed",
+            "a network of the plan is malformed",
             "key, weights, layer",
         ),
         ({"backbones": ["resnet18:weights=/no/such.pth"]}, "no such weights file", "safetensors"),

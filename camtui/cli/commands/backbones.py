@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import JsonOption
 from camtui.code_resolver import remember
 from camtui.compute import choose_devices
@@ -97,7 +97,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"classes    {found['class_count']}{named}"
     yield f"score      {found['score']}"
-    yield from (f"remark     {remark}" for remark in found["remarks"])
+    yield from (f"note       {remark}" for remark in found["remarks"])
     yield (
         f"speed      {found['forwards_per_second']:.1f} passes/s, {found['batch_size']} "
         f"at a time on {found['device']}"
@@ -157,7 +157,7 @@ def backbones(
         print_json(found)
         return
     for line in lines(found):
-        print(printable(line))
+        print_line(printable(line), 11)
     print_message(f"a run with it: camtui run --data FOLDER -b {printable(check)}")
 
 
@@ -187,27 +187,27 @@ def _list(*, as_json: bool) -> None:
         }
         print_json(payload)
         return
-    print(f"{'KEY':<20} {'NETWORK':<20} {'LAYER':<12} {'HEAD':<10} {'CHANNELS':>8}  WEIGHTS")
+    print(f"{'KEY':<20} {'LAYER':<12} {'HEAD':<6} {'CHANNELS':>8}  WEIGHTS HERE, OR THEIR FILE")
     for backbone in listed:
-        head = "GAP+linear" if backbone["gap_linear"] else "other"
-        at_hand = "here" if backbone["weights"] else f"not here: {backbone['weights_file']}"
+        head = "GAP" if backbone["gap_linear"] else "other"
+        at_hand = "here" if backbone["weights"] else backbone["weights_file"]
         layer = backbone["layer"] or "last map"
-        print(
-            f"{backbone['key']:<20} {backbone['title']:<20} {layer:<12} {head:<10} "
-            f"{backbone['channels']:>8}  {at_hand}"
-        )
+        print(f"{backbone['key']:<20} {layer:<12} {head:<6} {backbone['channels']:>8}  {at_hand}")
     for key, one in registered:
         print(f"{printable(key):<20} {printable(one.reference.text)}")
-        print(
+        print_line(
             f"{'':<20} of the installed package {printable(one.package)}; camtui backbones --check "
-            f"{printable(key)} looks at it"
+            f"{printable(key)} looks at it",
+            21,
         )
     print_message(
         f"weights are looked for in {printable(torch_checkpoints())}; --weights FILE or "
-        "random:SEED takes others"
+        "random:SEED takes others",
+        0,
     )
     for family in families().values():
-        print_message(f"{family.spelled:<40} {family.title}")
+        print_message(f"{family.spelled:<41} {family.title}", 42)
     print_message(
-        f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}"
+        f"and {len(other_backbones())} more of torchvision by name: {', '.join(other_backbones())}",
+        4,
     )

@@ -19,6 +19,7 @@ from evaluator import catalog
 from evaluator.backbones import known_backbone
 from evaluator.errors import RunFailed, UsageError
 from evaluator.plan import RunPlan
+from evaluator.text import counted
 
 if TYPE_CHECKING:
     from camtui.payloads import BenchedBackbonePayload, BenchPayload
@@ -72,7 +73,8 @@ def bench(
             "camtui bench --precision mixed",
         )
     print_message(
-        f"measuring {len(names)} backbones on {where} in {precision}, about ten seconds each"
+        f"measuring {counted(len(names), 'network')} on {where} in {precision}, "
+        "about ten seconds each"
     )
     estimates = []
     for found in _measured(names, where, precision):

@@ -9,7 +9,7 @@ import typer
 
 from camtui import completion
 from camtui.cli.command import Command, command_app, run_command
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import JsonOption
 from camtui.code_resolver import remember
 from camtui.launch import ChildEnded, ask
@@ -92,9 +92,10 @@ def check(
     for verdict in answers:
         verdicts.append(cast("RulePayload", verdict))
         if not json:
-            print(
+            print_line(
                 f"{_WORDS[verdict['passed']]:<6} {verdict['rule']:<30} "
-                f"{printable(verdict['found'])}"
+                f"{printable(verdict['found'])}",
+                38,
             )
     failed = [verdict for verdict in verdicts if verdict["passed"] is False]
     if json:

@@ -10,8 +10,14 @@ import typer
 
 from camtui import completion
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_error, print_json, print_message, stdout_console
-from camtui.cli.options import DigitsOption, JsonOption
+from camtui.cli.console import (
+    print_error,
+    print_json,
+    print_line,
+    print_message,
+    stdout_console,
+)
+from camtui.cli.options import DigitsOption, JsonOption, WideOption
 from camtui.format import (
     Block,
     Entry,
@@ -155,43 +161,37 @@ def paper_table(reader: RunReader, found: PaperComparison, digits: int) -> Table
     )
 
 
-def claims_table(found: PaperComparison) -> Table:
-    """Return the claims of the paper's text, and which of them hold in the run."""
-    columns = (
-        TableColumn("verdict", "holds", "Holds", numeric=False),
-        TableColumn("claim", "claim", "Claim", numeric=False),
-        *(
-            TableColumn(key, key, key.capitalize())
-            for key in ("for", "against", "undecided", "unmeasured", "printed")
-        ),
-    )
-    rows = tuple(
-        TableRow(
-            (
-                Entry(one.verdict),
-                Entry(one.text),
-                *map(Entry, map(count, (one.holds, one.fails, one.undecided, one.unmeasured))),
-                Entry(f"{one.printed}/{one.pairs}"),
-            )
-        )
-        for one in found.claims
-    )
-    notes = [
+def _print_claims(found: PaperComparison) -> None:
+    """Print the claims of the paper's text, and which of them hold in the run."""
+    print("\nWhat the paper claims, here\n")
+    for one in found.claims:
+        print_line(f"{one.verdict:<12} {one.text}", 13)
+        counts = {
+            "for": one.holds,
+            "against": one.fails,
+            "undecided": one.undecided,
+            "unmeasured": one.unmeasured,
+        }
+        told = ", ".join(f"{count(number)} {name}" for name, number in counts.items() if number)
+        print_line(f"{'':<12} {told}; {one.printed} of {one.pairs} hold in Table 2", 13)
+        for text in one.against:
+            print_line(f"{'':<12} against: {printable(text)}", 15)
+    print()
+    print_line(
         "pairs of methods, on all networks: for and against by the paired t test, 5 % over a "
-        "claim's pairs (Holm); printed: how many hold in the paper's own Table 2",
-        *(f"against: {text}" for one in found.claims for text in one.against),
-    ]
-    return Table("What the paper claims, here", columns, (Block("", rows),), tuple(notes))
+        "claim's pairs (Holm)"
+    )
 
 
-def print_with_paper(reader: RunReader, metrics: list[Metric], *, digits: int) -> None:
+def print_with_paper(
+    reader: RunReader, metrics: list[Metric], *, digits: int, wide: bool = False
+) -> None:
     """Print a run beside the paper's Table 2, then the claims of its text."""
     from camtui.paper import compare_with_paper
 
     found = compare_with_paper(reader, metrics)
-    _print_table(paper_table(reader, found, digits))
-    print()
-    _print_table(claims_table(found))
+    _print_table(paper_table(reader, found, digits), wide=wide)
+    _print_claims(found)
 
 
 app = command_app()
@@ -230,16 +230,16 @@ def compare(
         bool, typer.Option("--force", help="Pair runs of different protocols.")
     ] = False,
     digits: DigitsOption = 2,
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs image by image, or a run with the paper.
 
     Differences are paired over the images that both have, with 95 % intervals; better and worse is
-    what the paired t test separates at 5 % over all that are listed (Holm). Cells pair by the
-    names of backbone and method, options included, images by path. Weights may differ (that is what
+    what the paired t test separates at 5 % over all that are listed (Holm). Rows pair by the
+    names of network and method, options included, images by path. Weights may differ (that is what
     is compared) where their files have one name; target, preprocessing, precision, layer and, for
-    curves, steps must not. A change is the second run
-    minus the first, in points.
+    curves, steps must not. A change is the second run minus the first, in points.
 
     Example: camtui compare before after --fail-on-drop 1
     """
@@ -253,7 +253,7 @@ def compare(
         if as_json:
             print_json(paper_payload(reader, _metrics(metric)))
         else:
-            print_with_paper(reader, _metrics(metric), digits=digits)
+            print_with_paper(reader, _metrics(metric), digits=digits, wide=wide)
     elif "paper" in runs[1:] and not run_path("paper").exists():
         raise NotFound(
             "no run 'paper'; the paper's tables are an option",
@@ -267,7 +267,7 @@ def compare(
     else:
         readers = [open_run(run) for run in runs]
         comparisons = _with_each_other(
-            readers, _metrics(metric), force=force, digits=digits, as_json=as_json
+            readers, _metrics(metric), force=force, digits=digits, wide=wide, as_json=as_json
         )
         _fail_on_drop(comparisons, fail_on_drop)
 
@@ -277,10 +277,11 @@ def _metrics(given: Sequence[str]) -> list[Metric]:
     return [catalog.metric(key) for key in (known_metrics() if "all" in keys else keys)]
 
 
-def _print_table(table: Table) -> None:
-    from camtui.format import print_lines, table_lines
+def _print_table(table: Table, *, wide: bool) -> None:
+    from camtui.format import print_lines, screen_lines
 
-    print_lines(table_lines(table), stdout_console())
+    console = stdout_console()
+    print_lines(screen_lines(table, console.width, wide=wide, keep="verdict"), console)
 
 
 def _with_each_other(
@@ -289,6 +290,7 @@ def _with_each_other(
     *,
     force: bool,
     digits: int,
+    wide: bool,
     as_json: bool,
 ) -> list[Comparison]:
     """Print the first run against each of the others."""
@@ -306,7 +308,7 @@ def _with_each_other(
         print_json(payload)
     else:
         for comparison in comparisons:
-            _print_table(comparison_table(comparison, digits))
+            _print_table(comparison_table(comparison, digits), wide=wide)
     sys.stdout.flush()
     return comparisons
 

@@ -12,7 +12,7 @@ import typer
 
 from camtui import completion
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message, stdout_console
+from camtui.cli.console import print_json, print_line, print_message, stdout_console
 from camtui.cli.options import JsonOption
 from camtui.compute import choose_devices, usual_precision
 from camtui.launch import ChildEnded, ask
@@ -169,7 +169,7 @@ def doctor(
         }
         print_json(payload)
     for problem in found.problems if not json else ():
-        print(printable(problem))
+        print_line(printable(problem), 2)
     for line in filter(None, (found.done, found.remark)):
         print_message(line)
     if found.problems:
@@ -211,7 +211,7 @@ def _machine(*, as_json: bool) -> None:
         print_json(facts)
     else:
         for name, value in facts.items():
-            print(f"{name:<12} {printable(value)}")
+            print_line(f"{name:<12} {printable(value)}", 13)
     for problem in report.problems:
         print_message(f"wrong: {printable(problem)}")
     if report.problems:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
 from evaluator.text import counted, printable
@@ -54,7 +53,8 @@ def errors(
     if not found:
         print_message("no failures")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _failure_lines(found, limit)))
+        for line in _failure_lines(found, limit):
+            print_line(line, 2)
     if len(found) > limit:
         print_message(f"{limit} of {len(found)} shown; more: camtui errors {run} -n {len(found)}")
     for line in _undefined_lines(undefined, limit):

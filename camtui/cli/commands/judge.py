@@ -76,14 +76,15 @@ def judge(
 
     tables = judged_tables(reader, judged, digits)
     if form == "table":
-        from camtui.format import print_lines, screen_lines
+        from camtui.format import continued, print_lines, screen_lines
         from camtui.format.judged import best_metrics
 
         console = stdout_console()
-        for place, table in enumerate(tables):
-            said = best_metrics(judged) if not place else []
-            lines = screen_lines(table, console.width, said=said, wide=wide)
-            print_lines([*([[]] if place else []), *lines], console)
+        said = best_metrics(judged)
+        for table in tables:
+            for part in [table] if wide else continued(table, console.width):
+                print_lines([*screen_lines(part, console.width, said=said, wide=wide), []], console)
+                said = []
     else:
         from camtui.export import write_tables
         from camtui.export.output import as_text, destination

@@ -26,7 +26,7 @@ def masked(
     run: RunArgument,
     cell: Annotated[
         str,
-        typer.Argument(metavar="B/M", help="Network and method: BACKBONE/METHOD, or a part of it."),
+        typer.Argument(metavar="B/M", help="NETWORK/METHOD, or a part that only one has."),
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder for them.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import JsonOption
 from evaluator.methods import all_methods
 from evaluator.references import installed
@@ -56,30 +56,37 @@ def methods(json: JsonOption = False) -> None:
         print_json(payload)
         return
     for method in listed:
-        print(f"{method['key']:<16} {method['title']}: {method['weighs_by']}")
+        print_line(f"{method['key']:<16} {method['title']}: {method['weighs_by']}", 17)
         print(f"{'':<16} {method['paper']}")
-        cost = f"{method['forwards']:,} passes an image"
+        cost = f"{method['forwards']:,} {'pass' if method['forwards'] == 1 else 'passes'} an image"
         needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
         needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
         made_for = f", optimises {method['optimises']}" if method["optimises"] else ""
-        print(f"{'':<16} {cost}{needs}{control}{made_for}{_options(method)}")
+        print_line(f"{'':<16} {cost}{needs}{control}{made_for}{_options(method)}", 17)
     for one in others:
         print(f"{printable(one.name):<16} {printable(one.reference.text)}")
-        print(
+        print_line(
             f"{'':<16} of the installed package {printable(one.package)}; camtui check "
-            f"{printable(one.name)} looks at it"
+            f"{printable(one.name)} looks at it",
+            17,
         )
     print_message(
         f"passes beyond the clean one, with {_TYPICAL_CHANNELS} channels and a GAP head; "
-        "options: -m KEY:NAME=VALUE"
+        "options: -m KEY:NAME=VALUE",
+        0,
     )
 
 
 def _options(method: MethodPayload) -> str:
     options, choices = method["options"], method["choices"]
     parts = [
-        f"{name}={'|'.join(choices[name]) if name in choices else value}"
+        f"{name}={_one_of(choices[name]) if name in choices else value}"
         for name, value in options.items()
     ]
     return f"; options {', '.join(parts)}" if parts else ""
+
+
+def _one_of(choices: list[str]) -> str:
+    """``a|b|c``; many of them with spaces, where a line may be folded."""
+    return ("|" if len(choices) < 6 else " | ").join(choices)

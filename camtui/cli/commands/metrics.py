@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import JsonOption
 from evaluator.catalog import ROW_METRICS, known_metrics
 from evaluator.metrics import all_metrics
@@ -51,18 +51,20 @@ def metrics(json: JsonOption = False) -> None:
         print_json(payload)
         return
     for key, metric in known_metrics().items():
-        print(f"{key:<20} {metric.title} {metric.arrow}: {metric.definition}")
+        print_line(f"{key:<20} {metric.title} {metric.arrow}: {metric.definition}", 21)
         asked = "" if key in ROW_METRICS else f"; optional: --metric {key}"
-        print(f"{'':<20} {metric.paper}{asked}{_options(metric)}")
+        print_line(f"{'':<20} {metric.paper}{asked}{_options(metric)}", 21)
     for one in others:
         print(f"{printable(one.name):<20} {printable(one.reference.text)}")
-        print(
+        print_line(
             f"{'':<20} of the installed package {printable(one.package)}; optional: --metric "
-            f"{printable(one.name)}"
+            f"{printable(one.name)}",
+            21,
         )
     print_message(
         "in every run, or optional, with --metric; --metric all for every one; options: "
-        "--metric KEY:NAME=VALUE"
+        "--metric KEY:NAME=VALUE",
+        0,
     )
 
 

@@ -38,7 +38,7 @@ app = command_app()
 def new(
     axis: Annotated[
         Literal["method", "metric", "backbone"],
-        typer.Argument(metavar="KIND", help="method, metric or backbone (a network)."),
+        typer.Argument(metavar="KIND", help="'method', 'metric' or, for a network, 'backbone'."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")],
     folder: Annotated[

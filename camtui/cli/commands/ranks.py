@@ -9,7 +9,7 @@ import typer
 from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
-from camtui.cli.options import DigitsOption, JsonOption
+from camtui.cli.options import DigitsOption, JsonOption, WideOption
 from camtui.runs import open_run
 from evaluator import catalog
 
@@ -39,6 +39,7 @@ def ranks(
         ),
     ] = ["adcc"],  # noqa: B006  read only
     digits: DigitsOption = 2,
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell which orders of methods survive the protocol.
@@ -64,8 +65,9 @@ def ranks(
         }
         print_json(payload)
         return
-    from camtui.format import print_lines, table_lines
+    from camtui.format import print_lines, screen_lines
 
+    console = stdout_console()
     for ranking in found.rankings:
         for table in (ranks_table(found, ranking, digits), pairs_table(ranking)):
-            print_lines([*table_lines(table), []], stdout_console())
+            print_lines([*screen_lines(table, console.width, wide=wide), []], console)

@@ -66,7 +66,7 @@ def reproduce(
         str | None,
         typer.Option(
             metavar="RULE",
-            help="Enough images: 'ci<=POINTS' (of ADCC, every cell), or all.",
+            help="Enough images: 'ci<=POINTS' (of ADCC, every method), or all.",
             rich_help_panel="Images",
         ),
     ] = None,

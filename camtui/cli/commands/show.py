@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json
+from camtui.cli.console import print_json, print_line
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import open_run
 from evaluator.plan import earlier_choices, options_of
@@ -63,7 +63,8 @@ def show(
     parts += [_environment(reader)] if env or not timings else []
     parts += [_timing_lines(reader)] if timings or not env else []
     for part in parts:
-        sys.stdout.write("".join(f"{printable(line)}\n" for line in part))
+        for line in part:
+            print_line(printable(line), 12)
 
 
 def _about(reader: RunReader) -> Iterator[str]:
@@ -80,7 +81,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     )
     yield from _said_of_images(reader)
     for name, loaded in reader.backbones().items():
-        yield f"backbone    {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
+        yield f"network     {name}: {_backbone(loaded) if loaded else 'not loaded yet'}"
         yield from (f"            {remark}" for remark in (loaded.remarks if loaded else ()))
     yield f"methods     {', '.join(plan.methods)}"
     yield f"metrics     {', '.join(plan.metrics)}"
@@ -170,17 +171,13 @@ def _timings(reader: RunReader) -> Iterator[StageTimingPayload]:
 def _timing_lines(reader: RunReader) -> Iterator[str]:
     from camtui.format import ABSENT, count, duration
 
-    stages = list(_timings(reader))
-    width = max((len(stage["stage"]) for stage in stages), default=0)
-    for stage in stages:
+    for stage in _timings(reader):
         each = (
             ABSENT
             if stage["seconds_per_image"] is None
             else f"{1000 * stage['seconds_per_image']:.1f} ms/image"
         )
         done = f"{count(stage['done'])}/{count(stage['images'])}"
-        forwards = f"{stage['forwards_per_image']:g} passes"
-        yield (
-            f"{stage['stage']:<{width}} {done:>15}  {each:>16}  {forwards:>14} "
-            f" {duration(stage['seconds'])}"
-        )
+        passes = f"{stage['forwards_per_image']:g} passes"
+        yield f"stage       {stage['stage']}"
+        yield f"{done:>26}  {each:>16}  {passes:>15}  {duration(stage['seconds'])}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json
+from camtui.cli.console import print_json, print_line
 from camtui.cli.options import JsonOption, RunArgument
 from camtui.runs import LAST, find_run, reference
 from camtui.status import RunStatus, status_in
@@ -34,7 +34,7 @@ def status(
         print_json(found.record())
     else:
         for line in _status_lines(found):
-            print(line)
+            print_line(line, 10)
     if check:
         raise typer.Exit(found.check_code)
 

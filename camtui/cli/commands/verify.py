@@ -11,7 +11,7 @@ import typer
 
 from camtui import completion
 from camtui.cli.command import Command, command_app
-from camtui.cli.console import print_json, print_message
+from camtui.cli.console import print_json, print_line, print_message
 from camtui.cli.options import AllowCodeOption, JsonOption
 from camtui.compute import choose_devices
 from camtui.runs import name_folder, open_run, refuse_unnamed
@@ -161,7 +161,7 @@ def _own_folder(reader: RunReader) -> Path | None:
 
 def _print(found: VerifyPayload) -> None:
     for problem in found["problems"]:
-        print(printable(problem))
+        print_line(printable(problem), 2)
     for row in found["differing"]:
         stored, now = (
             "nothing" if row[side] is None else f"{row[side]:.6g}" for side in ("stored", "found")
@@ -169,9 +169,9 @@ def _print(found: VerifyPayload) -> None:
         apart = "" if row["difference"] is None else f", {row['difference']:.2g} apart"
         what = f"{row['backbone']}/{row['method']}, {row['image']}: {row['metric']}"
         values = "another one" if row["metric"] == "map" else f"{stored} in the run, {now} here"
-        print(printable(f"{what} is {values}{apart}"))
+        print_line(printable(f"{what} is {values}{apart}"), 2)
     for remark in found["remarks"]:
-        print_message(remark)
+        print_message(remark, 2)
     if found["drawn"]:
         print_message(
             f"{found['agreed']} of {counted(found['drawn'], 'row')} computed again agree, of "
@@ -181,9 +181,10 @@ def _print(found: VerifyPayload) -> None:
             f"{f'{100 * share:g} %' if share else 'one row'} with {100 * probability:.2g} %"
             for share, probability in ((x["forged"], x["probability"]) for x in found["caught"])
         ]
-        print_message(f"forged rows would have been seen: {', '.join(told)}")
+        print_message(f"forged rows would have been seen: {', '.join(told)}", 2)
     print_message(
         f"nothing was found wrong, fingerprint {found['fingerprint']}"
         if found["verified"]
-        else "not what was made"
+        else "not what was made",
+        2,
     )

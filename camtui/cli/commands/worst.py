@@ -10,7 +10,7 @@ import typer
 from camtui import completion
 from camtui.cli.command import Command, command_app
 from camtui.cli.console import print_json, stdout_console
-from camtui.cli.options import JsonOption, RunArgument
+from camtui.cli.options import JsonOption, RunArgument, WideOption
 from camtui.runs import LAST, open_run
 from evaluator import catalog
 from evaluator.catalog import known_metrics
@@ -56,11 +56,12 @@ def worst(
             "--cell", metavar="B/M", hidden=True, help="As earlier versions had NETWORK:METHOD."
         ),
     ] = "",
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the images that a method explains worst.
 
-    With what the network saw in them.
+    With what the network saw in them. Columns that do not fit the terminal are left out, and named.
 
     Example: camtui worst val resnet50:gradcam --by adcc
     """
@@ -93,11 +94,11 @@ def worst(
         }
         print_json(payload)
         return
-    from camtui.format import print_lines, table_lines
+    from camtui.format import print_lines, screen_lines
 
-    print_lines(
-        table_lines(_ranked_table(reader, chosen, rows, metric.key, best)), stdout_console()
-    )
+    console = stdout_console()
+    table = _ranked_table(reader, chosen, rows, metric.key, best, 1000 if wide else console.width)
+    print_lines(screen_lines(table, console.width, wide=wide, keep=metric.key), console)
 
 
 def _why_none(reader: RunReader, cell: Cell, metric: str) -> str:
@@ -151,8 +152,14 @@ def _ranked_record(reader: RunReader, cell: Cell, place: int, image: int) -> Wor
 
 
 def _ranked_table(
-    reader: RunReader, cell: Cell, rows: list[WorstImagePayload], by: str, best: bool
+    reader: RunReader,
+    cell: Cell,
+    rows: list[WorstImagePayload],
+    by: str,
+    best: bool,
+    width: int,
 ) -> Table:
+    """The images and their values; names are shortened to what ``width`` leaves for them."""
     from camtui.format import Block, Entry, Table, TableColumn, TableRow, metric_header, percent
     from camtui.format.notes import UNDEFINED, run_title
 
@@ -171,17 +178,19 @@ def _ranked_table(
         *columns,
     ]
     columns.insert(3, TableColumn("confidence", "y→o", "Confidence"))
+    room = max(40, width - 26)
+    classes = [_class_words(row, min(18, room // 4)) for row in rows]
     body = [
         TableRow(
             (
-                Entry(printable(row["image"], 44)),
-                Entry(_class_words(row)),
+                Entry(_end_of(printable(row["image"]), room - max(map(len, classes)))),
+                Entry(words),
                 Entry(str(row["place"])),
                 Entry(f"{row['y']:.2f}→{row['o']:.2f}"),
                 *(Entry(percent(_value(row, metric.key))) for metric in metrics),
             )
         )
-        for row in rows
+        for row, words in zip(rows, classes, strict=True)
     ]
     title = (
         f"{run_title(reader)} · {cell.backbone}/{cell.method} · "
@@ -199,7 +208,13 @@ def _value(row: WorstImagePayload, metric: str) -> float | None:
     return cast("float | None", row.get(metric))
 
 
-def _class_words(row: WorstImagePayload) -> str:
-    seen = printable(row["predicted_name"], 18)
-    true = printable(row["label_name"] or "?", 18)
+def _end_of(path: str, room: int) -> str:
+    """A path of which the end is the most telling."""
+    room = min(max(room, 16), 44)
+    return path if len(path) <= room else f"…{path[1 - room :]}"
+
+
+def _class_words(row: WorstImagePayload, room: int) -> str:
+    seen = printable(row["predicted_name"], room)
+    true = printable(row["label_name"] or "?", room)
     return seen if row["label_name"] == row["predicted_name"] else f"{true} → {seen}"

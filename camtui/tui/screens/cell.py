@@ -164,8 +164,8 @@ class CellScreen(ListScreen):
             key_display="|",
             tooltip="the image under the cursor under this method and another",
         ),
-        Binding("right_square_bracket", "cell(1)", "next cell", show=False),
-        Binding("left_square_bracket", "cell(-1)", "cell before", show=False),
+        Binding("right_square_bracket", "cell(1)", "next method", show=False),
+        Binding("left_square_bracket", "cell(-1)", "method before", show=False),
         Binding("escape", "up", "up"),
     ]
 
@@ -322,7 +322,7 @@ class CellScreen(ListScreen):
             ordered = [group for group in ordered if holds(self.words, group.name)]
             lines = [group_line(group, self.metric, shown) for group in ordered]
         applies = cell is None or cell.applicable
-        nothing = "no image of this cell has a value yet" if applies else "not applicable here"
+        nothing = "no image of this method has a value yet" if applies else "not applicable here"
         if self.words:
             nothing = "no image has that in its path or its classes; Esc shows all"
         more = not (self._complete or self.by)

@@ -57,12 +57,12 @@ class OpenCell(Message):
 class GridScreen(ListScreen):
     """Every average of the run."""
 
-    FILTER = "words that the method's or the backbone's name holds"
+    FILTER = "words that the method's or the network's name holds"
 
     BINDINGS = [
         Binding("m", "metric(1)", "metric", tooltip="the next metric"),
         Binding("M", "metric(-1)", "metric", show=False, tooltip="the metric before"),
-        Binding("v", "view", "table", tooltip="one line per cell, or method × backbone"),
+        Binding("v", "view", "table", tooltip="one line each, or method × network"),
         Binding("s", "sort", "sort", tooltip="plan, name, or the column under the cursor"),
         Binding("S", "reverse", "reverse", show=False, tooltip="the other way round"),
         Binding("p", "paper", "paper", tooltip="what the paper's Table 2 printed"),
@@ -71,7 +71,7 @@ class GridScreen(ListScreen):
             "latest",
             "latest/worst",
             show=False,
-            tooltip="while the run computes: its latest image, or the worst of the chosen cell",
+            tooltip="while the run computes: its latest image, or the worst of the chosen method",
         ),
         Binding("z", "zoom", "zoom", tooltip="the table alone"),
         Binding("escape", "clear", "clear filter", show=False),
@@ -138,7 +138,7 @@ class GridScreen(ListScreen):
         columns, lines = grid_model.build(
             snapshot, self.options, marks, printed_value, width, previous
         )
-        empty = "no cell has that in its name; Esc clears the filter"
+        empty = "no method or network has that in its name; Esc clears the filter"
         self.table.show(columns, lines, empty=empty, filter=self.options.words)
         if not self._placed and self.app.is_running:
             best = grid_model.best_cell(snapshot, self.options.metric, marks)
@@ -288,7 +288,7 @@ class GridScreen(ListScreen):
         cell = self.chosen()
         detail = self.query_one("#detail", TextLines)
         if cell is None:
-            detail.show([[Field(" no cell is chosen", "dim")]])
+            detail.show([[Field(" no method is chosen", "dim")]])
             return
         width, height = detail.size.width or self.app.size.width, max(2, detail.size.height)
         title, *lines = text.cell_lines(snapshot, cell, width)

@@ -21,18 +21,18 @@ LegendEntry = tuple[str, str]
 """As it is shown, and what it means."""
 
 HEADER: tuple[LegendEntry, ...] = (
-    ("part 1 of 2", "the stretch of work that is under way, and how many images of it are done"),
-    ("images/s", "images a second through all methods of this part, or seconds for one image"),
+    ("stage 1 of 2", "the stage that is under way, and how many images of it are done"),
+    ("images/s", "images a second through all methods of this stage, or seconds for one image"),
     ("ETA", "time left of the whole run, from what has been timed so far"),
     ("busy ▁▅█", "how busy the devices were over the last minute, 0 to 100 %"),
-    ("heartbeat", "how long ago the driver last wrote; more than 10 s is too long"),
+    ("last write", "how long ago the driver last wrote; more than 10 s is too long"),
 )
 """The two lines at the top of every screen."""
 
 _VALUES: tuple[LegendEntry, ...] = (
     ("drop↓ coh↑", "lower is better; higher is better"),
     ("±", "half of the 95 % interval, in points"),
-    ("*", "best of its backbone, of 10 images or more; controls are not ranked"),
+    ("*", "best of its network, of 10 images or more; controls are not ranked"),
     ("=", "not separated from the best: paired t test, 5 % over all of them (Holm)"),
     ("~", "not every image yet: an average over those that are done"),
     ("····", "nothing computed yet"),
@@ -59,7 +59,7 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
         ("solid, dotted", "the average after the first n images, and its 95 % interval"),
     ),
     "ImageScreen": (
-        ("worst by … 1/38", "place of this image among those of its cell"),
+        ("worst by … 1/38", "place of this image among those of the method"),
         ("input", "what the network saw: resized and cropped"),
         ("saliency map", "0 and 1 have the same colours in every picture"),
         ("explanation map", "the image weighted by the map, as the network saw it again"),
@@ -81,7 +81,7 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
     ),
     "LogScreen": (
         ("INFO WARNING ERROR", "how grave an event is"),
-        ("reason", "why an image has no value in a cell"),
+        ("reason", "why an image has no value under a method"),
     ),
     "CompareScreen": (
         (
@@ -181,7 +181,7 @@ def key_sections(everywhere: type[DOMNode]) -> list[Section]:
         ("everywhere", everywhere),
         ("in lists", LineTable),
         ("grid", GridScreen),
-        ("cell", CellScreen),
+        ("method", CellScreen),
         ("image", ImageScreen),
         ("all methods", Tiles),
         ("two at once", TwoScreen),

@@ -189,7 +189,7 @@ class ImageScreen(RunScreen):
                 return
             (image,) = found
         if image is None:
-            self._say_nothing("no image of this cell has a value yet")
+            self._say_nothing("no image of this method has a value yet")
             return
         number = image
         record = await self.ask(

@@ -177,7 +177,7 @@ def timing_table(snapshot: Snapshot) -> TableContent:
         TableColumn("stage", "stage", numeric=False),
         TableColumn("done", "images", width=15),
         TableColumn("each", "ms/image", width=9),
-        TableColumn("forwards", "forwards", width=8),
+        TableColumn("forwards", "passes", width=8),
         TableColumn("spent", "spent", width=7),
     ]
     lines = []
@@ -195,13 +195,13 @@ def timing_table(snapshot: Snapshot) -> TableContent:
 
 
 def failure_lines(reader: RunReader) -> TableContent:
-    """List image, cell, reason and detail of every failure, or of the first of them."""
+    """List image, method, reason and detail of every failure, or of the first of them."""
     names = {
         cell.id: f"{printable(cell.method)}/{printable(cell.backbone)}" for cell in reader.cells()
     }
     columns = [
         TableColumn("image", "image", width=30, numeric=False),
-        TableColumn("cell", "cell", width=26, numeric=False),
+        TableColumn("cell", "network × method", width=26, numeric=False),
         TableColumn("reason", "reason", width=12, numeric=False),
         TableColumn("detail", "detail", numeric=False),
     ]
@@ -236,7 +236,7 @@ def plan_lines(reader: RunReader) -> TableContent:
     except CamtuiError as error:
         pairs.append(("plan", error.message))
     for name, loaded in reader.backbones().items():
-        pairs.append((f"backbone {name}", _described(loaded)))
+        pairs.append((f"network {name}", _described(loaded)))
     pairs += list(reader.info().versions.items())
     lines = [
         Line((place, name), (Field(printable(name), "dim"), Field(printable(value, 2000))))

@@ -53,7 +53,7 @@ def test_a_rule_from_the_first_dry_run_to_every_image(request_: list[str]) -> No
     assert f"state     complete: --until {met}" in done("status", "many")
     shown = done("show", "many")
     assert met in shown
-    assert f"resnet50: each cell is known to ± 6 points after {STOPS} images" in shown
+    assert f"resnet50: each method is known to ± 6 points after {STOPS} images" in shown
     status = validated("status", typed("status", "many", "--json"))
     assert (status["until"]["decided_after"], status["progress"]) == (STOPS, 1)
     validated("show", typed("show", "many", "--json"))

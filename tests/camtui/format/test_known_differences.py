@@ -104,3 +104,13 @@ def test_it_asks_anew(large: Path, asked: list[str], tmp_path: Path, change: obj
     change(path)
     marks(path)
     assert asked
+
+
+def test_a_run_that_is_called_as_in_its_bundle_is_asked_itself(
+    large: Path, asked: list[str]
+) -> None:
+    with RunReader(large) as reader:
+        reader.path = Path("run.db")
+        assert [dict(v.marks) for v in cell_views(reader, shown_metrics(reader))] == marks(large)
+    assert asked
+    assert differences_file().exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format import best_of, pivot_table, screen_lines, summary_table
+from camtui.format import best_of, continued, pivot_table, screen_lines, summary_table
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
 from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
@@ -42,6 +42,21 @@ def test_columns_go_from_the_right_and_adcc_stays(width: int, left: list[str]) -
     ]
     said = " ".join(" ".join(lines).split())
     assert (f"left out to fit {width} characters: {', '.join(left)}; --wide" in said) == bool(left)
+
+
+def test_a_table_of_answers_goes_on_below() -> None:
+    parts = continued(WIDE, 42)
+    keys = [[column.key for column in part.columns] for part in parts]
+    assert keys == [["method", "n", "coherency", "adcc", "road"], ["method", "saco"]]
+    assert [len(part.notes) for part in parts] == [0, 1]
+    assert continued(WIDE, 80) == [WIDE]
+
+
+def test_the_column_to_keep_stays() -> None:
+    lines = [line[0].text for line in screen_lines(WIDE, 42, keep="saco") if line]
+    header = next(line for line in lines if line.startswith("method"))
+    assert header.split()[-1] == "saco↑"
+    assert "road↑" not in header
 
 
 def test_wide_has_every_column() -> None:

@@ -69,14 +69,14 @@ async def test_stop_refused_stop_resume_and_retry(live: Path, closed: Path) -> N
         await state(tester, "● RUNNING")
         closed.unlink()
         await state(tester, "COMPLETE")
-        assert "1 image failed (2 cells)" in tester.part("title")
+        assert "1 image failed (2 maps)" in tester.part("title")
         closed.touch()
         await choose(tester, "R", "y")
         await state(tester, "● RUNNING")
         await tester.until(lambda: "0 images failed" in tester.part("title"))
         closed.unlink()
         await state(tester, "COMPLETE")
-        assert "1 image failed (2 cells)" in tester.part("title")
+        assert "1 image failed (2 maps)" in tester.part("title")
     with RunReader(live) as reader:
         assert [summary.n + summary.failed for summary in reader.averages.summaries()] == [13, 13]
 

@@ -79,7 +79,7 @@ async def test_a_filter_that_nothing_meets_says_how_to_go_on(seeded: Path) -> No
         ("000010", "00000010", "confidence"),
         ("class 39", "class 39", "filter: class 39"),
         ("timings", "timings", "ms/image"),
-        ("cel", "cell", "Worst images by"),
+        ("metho", "method", "Worst images by"),
         ("logs", "what the driver", "▶log file"),
     ],
 )

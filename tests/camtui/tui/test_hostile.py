@@ -215,4 +215,4 @@ async def test_rows_that_are_not_what_was_written_are_refused_with_words(tmp_pat
     async with opened(run) as tester:
         await tester.press("3")
         await tester.until(lambda: "is not what was written" in toasts(tester))
-        assert "no image of this cell" not in tester.text()
+        assert "no image of this method" not in tester.text()

@@ -53,7 +53,7 @@ async def test_every_answer_is_in_sight(partial_run: Path, size: tuple[int, int]
             "LaTeX",
             "CSV, fractions",
             "JSON",
-            "one line per image and cell",
+            "one line per image and method",
             "Enter no  y Markdown table  Esc no",
         ],
     }

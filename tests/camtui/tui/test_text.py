@@ -95,7 +95,7 @@ def test_the_title_says_more_where_there_is_room(live: Snapshot) -> None:
         "val",
         "RUNNING",
         "37.5%",
-        "part 1 of 2: 3 of 8 images",
+        "stage 1 of 2: 3 of 8 images",
         "62.5 images/s",
         "ETA 3h00",
     ):
@@ -136,14 +136,14 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(
     live: Snapshot, ended: Snapshot
 ) -> None:
     line = text([worker_line(live, live.taken + 12, 160)])
-    for word in ("cuda:0 util 97% mem 33/141G restarts 2", "612W 71°C", "heartbeat 12", "file"):
+    for word in ("cuda:0 util 97% mem 33/141G restarts 2", "612W 71°C", "last write 12", "file"):
         assert word in line
     silent = replace(
         live,
         info=replace(live.info, heartbeat=None),
         workers=(replace(live.workers[0], memory_total=None),),
     )
-    assert "heartbeat" not in text([worker_line(silent, live.taken, 160)])
+    assert "last write" not in text([worker_line(silent, live.taken, 160)])
     assert "mem 33G" in text([worker_line(silent, live.taken, 160)])
     assert "busy ▁" in line
     assert text(state_lines(ended, ended.taken, 80)).startswith(" camtui table ")
@@ -155,7 +155,7 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(
     )
     assert (
         text(state_lines(crashed, ended.taken, 80))
-        == " camtui resume val   1 image failed (2 cells)   it was killed"
+        == " camtui resume val   1 image failed (2 maps)   it was killed"
     )
     reason = "workers die before they compute anything (exit code 1): " + "CUDA cannot start " * 5
     failed = replace(
@@ -163,7 +163,7 @@ def test_the_second_line_is_about_workers_or_about_what_is_wrong(
         status=replace(ended.status, state="failed", message=reason, advice="camtui resume val"),
     )
     lines = text(state_lines(failed, ended.taken, 140)).split("\n")
-    assert lines[0] == " camtui resume val   1 image failed (2 cells)"
+    assert lines[0] == " camtui resume val   1 image failed (2 maps)"
     assert " ".join(" ".join(lines[1:]).split()) == reason.strip(), "the whole reason"
     assert len(state_lines(failed, ended.taken, 40)) == 3, "and not more than its room"
     assert "the last that was read" in text(

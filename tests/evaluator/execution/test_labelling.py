@@ -211,7 +211,7 @@ def test_imagenet_ids_are_no_labels_of_a_network_with_other_classes(tmp_path: Pa
     labels, log = run(tmp_path, "-b", "synthetic_gap,efficientnet_lite0")
     assert labels == [0, 1]
     assert (
-        "labels are classes of efficientnet_lite0 (1,000), of no backbone with another number "
+        "labels are classes of efficientnet_lite0 (1,000), of no network with another number "
         "of classes" in log
     )
 

@@ -374,4 +374,4 @@ def test_a_backbone_that_cannot_be_loaded_keeps_its_words_and_its_exit_code(
     )
     assert type(error) is expected
     assert (error.message, error.exit_code) == ("no such layer", expected.exit_code)
-    assert error.hint == (hint or "list the backbones and their weights: camtui backbones")
+    assert error.hint == (hint or "list the networks and their weights: camtui backbones")

@@ -100,7 +100,7 @@ def test_a_network_with_other_classes_gives_no_labels_and_this_is_logged(
     pets_and_fruit.load(1, FRUIT)
     assert pets_and_fruit.found() == {"cat": 0, "dog": 1, "apple": None, "pear": None}
     assert pets_and_fruit.said() == [
-        "labels are class indices, and not the same in all backbones: class 0 is cat in resnet50, "
+        "labels are class indices, and not the same in all networks: class 0 is cat in resnet50, "
         "apple in vgg16"
     ]
 

@@ -265,7 +265,7 @@ def test_a_unit_whose_backbone_is_not_loaded_is_refused(tmp_path: Path) -> None:
     session = open_session(
         SessionSettings(plan_of(tmp_path), str(tmp_path), threads=torch.get_num_threads())
     )
-    with pytest.raises(RunFailed, match="backbone 0 is not loaded"):
+    with pytest.raises(RunFailed, match="network 0 is not loaded"):
         session.evaluate(unit(()))
     versions = session.versions()
     assert versions["torch"] == torch.__version__

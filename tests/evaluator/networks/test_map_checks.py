@@ -144,7 +144,7 @@ def test_what_is_in_doubt_is_taken_where_nothing_else_is() -> None:
     found = first_map(some, look(still=["mirror"], half=["sum"]), by="user")
     assert found is not None
     assert found.place.name == "sum"
-    assert "its cells move only partly as the image does" in found.remarks[0]
+    assert "its positions move only partly as the image does" in found.remarks[0]
     assert first_map(places("mirror"), look(still=["mirror"]), by="user") is None
 
 
@@ -154,7 +154,7 @@ def test_saturated_logits_are_not_held_against_a_layer() -> None:
     assert name_of(first_map(some, nowhere, by="user")) == "block"
     judged = Judged(some[1], "with the image", reached=False)
     assert accepted(judged, some[2], nowhere, list) == ()
-    with pytest.raises(UsageError, match="no gradient of a logit reaches its cells"):
+    with pytest.raises(UsageError, match="no gradient of a logit reaches its positions"):
         accepted(judged, some[2], look(["block"]), list)
 
 
@@ -178,9 +178,9 @@ def test_which_call_is_meant() -> None:
     assert call_of("conv#1", 1, list, by="user") is None
     assert call_of("conv#2", 3, list, by="user") == 2
     assert call_of("conv", 3, list, by="run") == 3, "as runs of earlier versions have it"
-    with pytest.raises(UsageError, match="layer 'conv' is called 3 times in a forward") as caught:
+    with pytest.raises(UsageError, match="layer 'conv' is called 3 times in a pass") as caught:
         call_of("conv", 3, lambda: ["conv#1 (16 × 4 × 4)"], by="user")
     assert "layer=conv#1 or layer=conv#3" in caught.value.hint
     for wrong in ("conv#0", "conv#4", "conv#", "conv#x"):
-        with pytest.raises(UsageError, match="is called 3 times in a forward"):
+        with pytest.raises(UsageError, match="is called 3 times in a pass"):
             call_of(wrong, 3, list, by="user")

@@ -115,8 +115,8 @@ def test_the_gradient_reaches_the_patches_of_a_network_that_reads_its_class_toke
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("norm", "cannot be explained: no gradient of a logit reaches its cells"),
-        ("blocks.2.mlp", "no gradient of a logit reaches its cells"),
+        ("norm", "cannot be explained: no gradient of a logit reaches its positions"),
+        ("blocks.2.mlp", "no gradient of a logit reaches its positions"),
     ],
 )
 def test_a_named_layer_that_no_gradient_reaches_is_refused(
@@ -181,7 +181,7 @@ def test_of_a_layer_that_is_called_twice_the_call_is_chosen(kind: str) -> None:
     for layer in (None, "trunk#1", "trunk.2#1"):
         cut = split(Views(), layer, kind)
         assert "#1" in cut.layer
-        assert "is called 2 times in a forward" in cut.remarks[0]
+        assert "is called 2 times in a pass" in cut.remarks[0]
         output = cut.trunk(images)
         raw, *sides = output
         if cut.kind == "hooks":
@@ -214,7 +214,7 @@ def test_a_run_goes_on_at_the_last_call() -> None:
     """As those of earlier versions were begun."""
     net = models.resnet18(weights=None)
     assert split(net, "layer4.1.relu", by="run").layout.channels == 512
-    with pytest.raises(UsageError, match="is called 2 times in a forward"):
+    with pytest.raises(UsageError, match="is called 2 times in a pass"):
         split(net, "layer4.1.relu")
 
 

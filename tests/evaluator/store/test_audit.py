@@ -21,30 +21,30 @@ from tests.holder import held
     [
         (
             "UPDATE sums SET total = total + 1 WHERE cell_id = 1 AND a = 'coherency' AND b = ''",
-            "cell 1: the sum of coherency",
+            "resnet18/gradcam: the sum of coherency",
         ),
         (
             "UPDATE sums SET n = n - 1 WHERE cell_id = 2 AND a = 'coherency' AND b = 'complexity'",
-            "cell 2: the sum of coherency × complexity",
+            "resnet18/fakecam: the sum of coherency × complexity",
         ),
         (
             "DELETE FROM sums WHERE cell_id = 1 AND a = 'degenerate'",
-            "cell 1: the sum of degenerate",
+            "resnet18/gradcam: the sum of degenerate",
         ),
-        ("INSERT INTO sums VALUES (1, 'beauty', '', 3, 5)", "cell 1: the sum of beauty"),
+        ("INSERT INTO sums VALUES (1, 'beauty', '', 3, 5)", "resnet18/gradcam: the sum of beauty"),
         (
             "UPDATE histograms SET n = n + 1 WHERE cell_id = 2 AND metric = 'adcc'",
-            "cell 2: the histogram of adcc",
+            "resnet18/fakecam: the histogram of adcc",
         ),
         (
             "DELETE FROM histograms WHERE cell_id = 1 AND metric = 'coherency' AND n = 1 AND bin ="
             " (SELECT bin FROM histograms WHERE cell_id = 1 AND metric = 'coherency' AND n = 1 "
             "LIMIT 1)",
-            "cell 1: the histogram of coherency",
+            "resnet18/gradcam: the histogram of coherency",
         ),
         (
             "INSERT INTO histograms VALUES (1, 'complexity', 19, 1)",
-            "cell 1: the histogram of complexity",
+            "resnet18/gradcam: the histogram of complexity",
         ),
     ],
 )
@@ -110,6 +110,6 @@ def test_a_checksum_of_sums_that_are_not_there_is_found_and_repaired(path: Path)
     with begun(path) as writer:
         writer.rows.commit(result(row(1, 0)))
     raw(path, "INSERT INTO sum_checksums SELECT 2, sums, histograms FROM sum_checksums")
-    assert problems(path) == ["cell 2: its sums and histograms do not fit their checksum"]
+    assert problems(path) == ["resnet18/fakecam: its sums and histograms do not fit their checksum"]
     repair(path)
     assert problems(path) == []

@@ -88,5 +88,5 @@ def test_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_measurement_that_fails_says_why() -> None:
-    with pytest.raises(UsageError, match="unknown backbone 'nosuch'"):
+    with pytest.raises(UsageError, match="unknown network 'nosuch'"):
         list(_measured(["nosuch"], "cpu", "fp32"))

@@ -84,7 +84,7 @@ def test_how_far_another_library_is_from_ours(home: Path) -> None:
     )
     told = json.loads(camtui(*asked, "--json").stdout)
     assert [len(one["images"]) for one in told["networks"]] == [3, 0]
-    assert told["networks"][1]["problem"] == "unknown backbone 'resnet5'"
+    assert told["networks"][1]["problem"] == "unknown network 'resnet5'"
     none = camtui(*asked[:-1], "resnet5")
     assert (none.returncode, none.stderr.splitlines()[-1][-22:]) == (1, "compared on no network")
     assert camtui(*asked[:-1], "resnet5", "--json").returncode == 1

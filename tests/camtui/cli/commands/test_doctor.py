@@ -22,8 +22,8 @@ def test_the_doctor_finds_and_repairs_wrong_sums(home: Path) -> None:
     sick = typed("doctor", "pictures")
     assert sick.exit_code == 1
     assert sick.stdout.splitlines() == [
-        "cell 1: the sum of coherency is not that of its rows",
-        "cell 2: the histogram of adcc is not that of its rows",
+        "resnet18/fakecam: the sum of coherency is not that of its rows",
+        "resnet18/gradcam: the histogram of adcc is not that of its rows",
     ]
     assert typed("doctor", "pictures", "--repair").exit_code == 0
     assert (

@@ -211,7 +211,7 @@ async def test_other_cells_and_up(seeded: Path) -> None:
 async def test_a_cell_without_values_says_so(partial_run: Path) -> None:
     async with opened(partial_run) as tester:
         await tester.press("G", "k", "l", "enter")
-        assert "no image of this cell has a value yet" in tester.text()
+        assert "no image of this method has a value yet" in tester.text()
         assert "needs more images" in tester.text()
 
 

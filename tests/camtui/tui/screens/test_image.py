@@ -385,7 +385,7 @@ async def test_full_resolution_only_when_asked_for(seeded: Path) -> None:
 async def test_a_cell_without_values_opens_and_closes(partial_run: Path) -> None:
     async with opened(partial_run) as tester:
         await tester.press("G", "k", "l", "3")
-        await tester.until(lambda: "no image of this cell has a value yet" in tester.text())
+        await tester.until(lambda: "no image of this method has a value yet" in tester.text())
         await tester.press("right_square_bracket", "A", "o", "d", "y", "escape")
         assert tester.screen_name() == "GridScreen"
 

@@ -302,7 +302,7 @@ def test_state_of_torch_set_while_a_network_is_built_is_put_back_and_told(
 def test_a_network_whose_forward_sets_state_of_torch_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(STATEFUL)
     with pytest.raises(
-        StateChanged, match="a forward of the network changes torch's default dtype from float32 to"
+        StateChanged, match="a pass of the network changes torch's default dtype from float32 to"
     ):
         loaded(f"{tmp_path}/net.py:always:side=32,layer=features,cut=hooks")
     assert torch.get_default_dtype() == torch.float32
