@@ -10,10 +10,12 @@ while they run; ``unavailable``: backbones whose weights cannot be loaded; ``wei
 their hash; ``nan``: images whose average drop is not a number; ``huge``: images whose class no
 database holds; ``worse``: methods whose maps cover
 nearly everything; ``gap_linear``: of every head; ``log``: a file that gets a line for each unit
-that is begun; ``gate``: nothing is computed while a file of that name exists; ``contents``: files
-are hashed, as the real one does; ``files``: images are read and may be unreadable, as for the real
-one; ``answers``: a method: the confidence in an image is that of its rows in this method, without
-it the session tells none; ``unread``: so often, at first, no image can be read for it.
+that is begun; ``gate``: nothing is computed while a file of that name exists, but for the first
+``free`` units of a worker; ``load_gate``: no network is loaded while that file exists;
+``contents``: files are hashed, as the real one does; ``files``: images are read and may be
+unreadable, as for the real one; ``answers``: a method: the confidence in an image is that of its
+rows in this method, without it the session tells none; ``unread``: so often, at first, no image can
+be read for it.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class FakeSession:
     def __init__(self, settings: SessionSettings, knobs: dict[str, Any] | None = None) -> None:
         self._plan = settings.plan
         self._layers = settings.layers
-        self._asked = 0
+        self._asked = self._begun = 0
         self._root = Path(settings.root)
         self._knobs = read_knobs(self._root) if knobs is None else knobs
         time.sleep(self._knobs.get("start_seconds", 0))
@@ -77,6 +79,7 @@ class FakeSession:
         key = self._plan.backbones[position].key
         self._backbone = self._plan.backbones[position].name
         time.sleep(self._knobs.get("load_seconds", 0))
+        self._wait_while(self._knobs.get("load_gate", ""))
         if key in self._knobs.get("unavailable", ()):
             raise BackboneUnavailable(f"no weights for {key}", "put them there")
         layer = self._layers.get(position) or self._knobs.get("layer", "layer")
@@ -102,8 +105,9 @@ class FakeSession:
 
     def evaluate(self, unit: Unit) -> UnitResult:
         self._log(unit)
-        while os.path.exists(self._knobs.get("gate", "")):
-            time.sleep(0.01)
+        self._begun += 1
+        if self._begun > self._knobs.get("free", 0):
+            self._wait_while(self._knobs.get("gate", ""))
         begun = time.perf_counter()
         rows: list[Row] = []
         measurements: list[Measurement] = []
@@ -146,6 +150,10 @@ class FakeSession:
             forwards,
             contents=contents,
         )
+
+    def _wait_while(self, gate: str) -> None:
+        while os.path.exists(gate):
+            time.sleep(0.01)
 
     def _unreadable(self, image: ImageRef) -> ImageUnreadable | None:
         if self._knobs.get("files"):

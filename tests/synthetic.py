@@ -12,6 +12,8 @@ import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from io import BytesIO
 from math import exp
 from pathlib import Path
 from random import Random
@@ -158,14 +160,22 @@ def _manifest(folder: Path, images: int, seed: int, paths: Sequence[bytes], tota
 
 
 def _write_pictures(folder: Path, manifest: Manifest, seed: int) -> None:
-    from PIL import Image
-
     for ref in manifest.images:
         file = folder / ref.path.decode()
         file.parent.mkdir(parents=True, exist_ok=True)
-        random = Random(f"picture {seed} {ref.id}")
-        small = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3))
-        small.resize((320, 240), Image.Resampling.BICUBIC).save(file)
+        file.write_bytes(_picture(f"picture {seed} {ref.id}", file.suffix))
+
+
+@cache
+def _picture(seed: str, suffix: str) -> bytes:
+    """A file's content, drawn once for all runs that show it."""
+    from PIL import Image
+
+    small = Image.frombytes("RGB", (8, 6), Random(seed).randbytes(8 * 6 * 3))
+    file = BytesIO()
+    kind = Image.registered_extensions()[suffix.lower()]
+    small.resize((320, 240), Image.Resampling.BICUBIC).save(file, kind)
+    return file.getvalue()
 
 
 def _describe(writer: RunWriter, plan: RunPlan, cells: Sequence[Cell]) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import closed, home
-from tests.evaluator.execution.support import COMMAND, ROOT, camtui, wait_until_gone
+from tests.evaluator.execution.support import COMMAND, PATIENCE, ROOT, camtui, wait_until_gone
 
 __all__ = ["closed", "home"]
 
@@ -44,7 +44,7 @@ def command(home: Path) -> Path:
 
 def wait_for_driver(database: Path) -> int:
     """The driver's process once the run has begun: before that, a signal takes it back."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + PATIENCE
     while (driver := lock_holder(database)) is None or not begun(database):
         assert time.monotonic() < limit
         time.sleep(0.1)

@@ -24,7 +24,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from camtui.cli.app import app
-from tests.evaluator.execution.support import ROOT, camtui, make_data, take_terminal
+from tests.evaluator.execution.support import PATIENCE, ROOT, camtui, make_data, take_terminal
 from tests.fake_session import DOTTED
 from tests.synthetic import make_run
 
@@ -95,7 +95,7 @@ def validated(name: str, result: Result) -> Any:
 
 
 COMMAND = (sys.executable, "-m", "camtui")
-SECONDS = 90
+SECONDS = int(PATIENCE)
 
 
 def eventually(true: Callable[[], bool]) -> None:

@@ -18,7 +18,6 @@ from tests.camtui.cli.support import COMMAND, SECONDS, ask, eventually, read_unt
 from tests.evaluator.execution.support import (
     ROOT,
     camtui,
-    members_of,
     wait_until_gone,
 )
 
@@ -51,7 +50,7 @@ def test_the_terminal_is_closed(home: Path, closed: Path, how: list[str]) -> Non
         read_until(ours, b"pictures")
         eventually(lambda: lock_holder(database) is not None)
         driver = lock_holder(database)
-    assert not members_of(process.pid)
+    wait_until_gone(process.pid)
     assert driver is not None
     shown_again_and_completed(database, driver, closed)
 

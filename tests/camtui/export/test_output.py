@@ -19,6 +19,7 @@ from camtui.export import ExportRequest, export_file
 from camtui.format import TableOptions
 from evaluator.errors import NotFound, UsageError
 from evaluator.store.reader import RunReader
+from tests.evaluator.execution.support import PATIENCE
 from tests.synthetic import make_run
 
 
@@ -162,7 +163,7 @@ def test_a_reader_that_has_stopped_holds_nothing_back(tmp_path: Path) -> None:
     ):
         assert export.stdout is not None
         begun = export.stdout.read(1)
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + PATIENCE
         while True:
             driver.execute("UPDATE run SET heartbeat = heartbeat + 1")
             (held_back, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -16,11 +16,11 @@ from camtui.tui.run_connection import RunConnection
 from camtui.tui.theme import DEFAULTS, Settings
 from camtui.tui.widgets.fields import TextLines
 from camtui.tui.widgets.table import LineTable
+from tests.evaluator.execution.support import PATIENCE
 
 __all__ = ["SIZES", "DashboardTester", "Settings", "opened", "toasts"]
 
 SIZES = {"small": (60, 16), "usual": (80, 24), "large": (140, 40), "huge": (200, 55)}
-TIMEOUT = 60.0
 
 
 class DashboardTester:
@@ -58,8 +58,8 @@ class DashboardTester:
             await asyncio.sleep(0.005)
 
     async def until(self, true: Callable[[], Any]) -> None:
-        """Until something is so; fails after a minute: other work may fill the machine."""
-        end = time.monotonic() + TIMEOUT
+        """Until something is so; fails after some minutes: other work may fill the machine."""
+        end = time.monotonic() + PATIENCE
         while not true():
             assert time.monotonic() < end, f"never came true; the screen:\n{self.text()}"
             await self.pilot.pause(0.02)

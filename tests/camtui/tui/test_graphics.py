@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluator.execution.support import PATIENCE
+
 pytest.importorskip("textual_image", reason='pip install "camtui[images]"')
 
 CAMTUI = str(Path(sys.executable).with_name("camtui"))
@@ -41,7 +43,7 @@ class Terminal:
         self._answered: dict[bytes, int] = {}
         self._due: list[tuple[float, bytes]] = []
 
-    def until(self, wanted: bytes, seconds: float = 60.0) -> bytes:
+    def until(self, wanted: bytes, seconds: float = PATIENCE) -> bytes:
         """The bytes that come until these bytes have come."""
         begun, end = len(self.all), time.monotonic() + seconds
         while wanted not in self.all[begun:]:
@@ -90,7 +92,7 @@ def watching(run: Path, delay: float, *options: str) -> Iterator[Terminal]:
         yield terminal
     finally:
         process.terminate()
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < end:
             with suppress(OSError):  # it has closed the terminal
                 terminal.listen(0.02)  # what it still writes has to be read

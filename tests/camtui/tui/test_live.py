@@ -32,7 +32,10 @@ def shown_n(text: str) -> int:
     return int(text.split(" n ")[1].split("/")[0].replace(",", ""))
 
 
-async def test_rows_appear_and_the_cursor_and_the_order_stay(tmp_path: Path) -> None:
+async def test_rows_appear_and_the_cursor_and_the_order_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("camtui.tui.screens.grid._ORDER_HOLD", 300.0)
     run = make_run(tmp_path / "run.db", images=30, state="running", partial={"vgg16/scorecam": 5})
     source = make_run(tmp_path / "whole.db", images=30)
     with RunReader(source) as reader:

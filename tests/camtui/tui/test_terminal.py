@@ -18,7 +18,7 @@ from evaluator.store.audit import audit
 from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.camtui.cli.support import ask, closed, home
-from tests.evaluator.execution.support import camtui
+from tests.evaluator.execution.support import PATIENCE, camtui
 
 __all__ = ["closed", "home"]
 
@@ -54,7 +54,7 @@ class Pane:
         ).stdout
 
     def until(self, true: Callable[[str], bool], *options: str) -> str:
-        end = time.monotonic() + 90
+        end = time.monotonic() + PATIENCE
         while not true(text := self.text(*options)):
             assert time.monotonic() < end, f"never came:\n{text}"
             time.sleep(0.05)
@@ -152,10 +152,13 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
     driver_of: Callable[[], int | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(closed), "load_seconds": 2}))
+    loading = home / "loading"
+    loading.touch()
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(closed), "load_gate": str(loading)}))
     terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
     terminal.until(lambda text: "◌ STARTING" in text and "12 images listed and hashed" in text)
     terminal.until(lambda text: "resnet50: loading its weights" in text)
+    loading.unlink()
     terminal.until(lambda text: "● RUNNING" in text and "q detach" in text)
     driver = driver_of()
     assert driver is not None
@@ -174,10 +177,13 @@ def test_camtui_run_opens_the_dashboard_and_leaving_it_stops_nothing(
 def test_a_run_that_cannot_begin_ends_in_plain_text_and_leaves_nothing(
     pane: Callable[..., Pane], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    knobs = {"load_seconds": 1, "unavailable": ["resnet50"]}
+    loading = home / "loading"
+    loading.touch()
+    knobs = {"load_gate": str(loading), "unavailable": ["resnet50"]}
     monkeypatch.setenv("CAMTUI_FAKE", json.dumps(knobs))
     terminal = pane(" ".join((CAMTUI, *ask(home))), CAMTUI_HOME=str(home))
     terminal.until(lambda text: "◌ STARTING" in text)
+    loading.unlink()
     text = terminal.until(lambda text: "LEFT" in text)
     assert "error:" in text
     assert "resnet50" in text

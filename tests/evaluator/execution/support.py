@@ -29,6 +29,8 @@ from tests.fake_session import DOTTED, fake_measurement, fake_row
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-c", "from camtui.cli import main; main()")
 METHODS = ("gradcam", "gradcampp", "scorecam")
+PATIENCE = 300.0
+"""Seconds after which what is waited for will not come, also where the machine is busy."""
 
 
 def make_data(folder: Path, images: int, bad: int = 0) -> Path:
@@ -74,7 +76,7 @@ class Run:
         with RunReader(self.db) as reader:
             return read_status(reader, self.db)
 
-    def wait(self, seconds: float = 60.0) -> RunStatus:
+    def wait(self, seconds: float = PATIENCE) -> RunStatus:
         """The status once no driver holds the run."""
         self.wait_for_lock(seconds)
         return self.status()
@@ -84,13 +86,13 @@ class Run:
         self.launch(**changes)
         return self.wait()
 
-    def wait_for_lock(self, seconds: float = 60.0) -> None:
+    def wait_for_lock(self, seconds: float = PATIENCE) -> None:
         limit = time.monotonic() + seconds
         while lock_holder(self.db) is not None:
             assert time.monotonic() < limit, f"still {self.status()}\n{self.log()}"
             time.sleep(0.02)
 
-    def wait_for_rows(self, rows: int, seconds: float = 30.0) -> None:
+    def wait_for_rows(self, rows: int, seconds: float = PATIENCE) -> None:
         limit = time.monotonic() + seconds
         while self.count_rows() < rows:
             assert time.monotonic() < limit, self.log()
@@ -165,7 +167,7 @@ def members_of(session: int) -> list[int]:
     return found
 
 
-def wait_until_gone(session: int, seconds: float = 10.0) -> None:
+def wait_until_gone(session: int, seconds: float = PATIENCE) -> None:
     limit = time.monotonic() + seconds
     while members := members_of(session):
         assert time.monotonic() < limit, (
@@ -194,7 +196,7 @@ def camtui(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         "capture_output": True,
         "text": True,
         "stdin": subprocess.DEVNULL,
-        "timeout": 120,
+        "timeout": PATIENCE,
         **options,
     }
     return subprocess.run([*COMMAND, *arguments], check=False, **values)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from camtui.launch import Step, launch
 from camtui.runs import reference
 from evaluator.errors import ImageUnreadable
 from evaluator.execution.failures import DataFolder
@@ -85,12 +86,20 @@ WAYS = sorted(name for name in vars(Away) if not name.startswith("_") and name !
 
 
 @pytest.fixture
-def under_way(new_run: NewRun, knobs: Knobs, tmp_path: Path) -> Run:
-    """A run of 150 images that has begun."""
+def gate(tmp_path: Path, knobs: Knobs) -> Path:
+    """A file: while it is there, a worker computes one unit and waits before it reads another."""
+    made = tmp_path / "gate"
+    made.touch()
+    knobs(files=True, gate=str(made), free=1)
+    return made
+
+
+@pytest.fixture
+def under_way(new_run: NewRun, gate: Path) -> Run:
+    """A run of 150 images that has begun, and waits at the gate."""
     run = new_run(150, methods=("gradcam", "gradcampp"))
-    knobs(seconds=0.02, files=True)
     run.launch()
-    run.wait_for_rows(16)
+    run.wait_for_rows(1)
     return run
 
 
@@ -102,9 +111,12 @@ def assert_complete(run: Run) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_folder_that_is_gone_pauses_the_run_and_nothing_fails(under_way: Run, way: str) -> None:
+def test_a_folder_that_is_gone_pauses_the_run_and_nothing_fails(
+    under_way: Run, gate: Path, way: str
+) -> None:
     away = Away(Path(under_way.plan.data))
     getattr(away, way)()
+    gate.unlink()
     wait_for_state(under_way, "paused")
     status = under_way.status()
     assert status.message.startswith(f"the data folder is gone: {under_way.plan.data} (")
@@ -120,9 +132,10 @@ def test_a_folder_that_is_gone_pauses_the_run_and_nothing_fails(under_way: Run, 
     )
 
 
-def test_a_run_that_is_paused_can_be_stopped_and_resumed(under_way: Run) -> None:
+def test_a_run_that_is_paused_can_be_stopped_and_resumed(under_way: Run, gate: Path) -> None:
     away = Away(Path(under_way.plan.data))
     away.moved()
+    gate.unlink()
     wait_for_state(under_way, "paused")
     driver = under_way.status().pid
     assert camtui("stop", str(under_way.db), "-y").returncode == 0
@@ -136,10 +149,11 @@ def test_a_run_that_is_paused_can_be_stopped_and_resumed(under_way: Run) -> None
     assert_complete(under_way)
 
 
-def test_single_images_that_are_deleted_are_failures(under_way: Run) -> None:
+def test_single_images_that_are_deleted_are_failures(under_way: Run, gate: Path) -> None:
     last = find_images(Path(under_way.plan.data), seed=under_way.plan.seed).images[-2:]
     for image in last:
         (Path(under_way.plan.data) / os.fsdecode(image.path)).unlink()
+    gate.unlink()
     status = under_way.wait()
     assert (status.state, status.failures) == ("complete", 4)
     with RunReader(under_way.db) as reader:
@@ -161,14 +175,12 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(tmp_path / "data")], check=False)
 
 
-def test_a_disk_that_is_unmounted_pauses_the_run(
-    mounted: Path, tmp_path: Path, knobs: Knobs
-) -> None:
+def test_a_disk_that_is_unmounted_pauses_the_run(mounted: Path, tmp_path: Path, gate: Path) -> None:
     run = Run(tmp_path / "run.db", make_plan(mounted, methods=("gradcam", "gradcampp")))
-    knobs(seconds=0.02, files=True)
     run.launch()
-    run.wait_for_rows(16)
+    run.wait_for_rows(1)
     subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+    gate.unlink()
     wait_for_state(run, "paused")
     subprocess.run(["mount", "--bind", str(tmp_path / "disk"), str(mounted)], check=True)
     assert_complete(run)
@@ -179,15 +191,24 @@ def test_what_was_missing_for_a_while_is_computed_at_the_end(
 ) -> None:
     """Two images, and the folder is there all the time: their rows, and their curves."""
     run = new_run(150, methods=("gradcam", "gradcampp"), metrics=("deletion",))
-    knobs(seconds=0.02, files=True)
-    last = find_images(Path(run.plan.data), seed=run.plan.seed).images[32:34]
-    run.launch()
-    for image in last:
-        (Path(run.plan.data) / os.fsdecode(image.path)).rename(tmp_path / f"{image.id}.jpg")
-    run.wait_for_rows(100)
+    loading, gate = tmp_path / "loading", tmp_path / "gate"
+    loading.touch()
+    gate.touch()
+    knobs(files=True, load_gate=str(loading), gate=str(gate), free=3)
+    third_unit = find_images(Path(run.plan.data), seed=run.plan.seed).images[32:48]
+
+    def take_away(step: Step) -> None:
+        if step.step == "network":  # the images have been listed, none has been read
+            for image in third_unit[:2]:
+                (Path(run.plan.data) / os.fsdecode(image.path)).rename(tmp_path / f"{image.id}.jpg")
+            loading.unlink()
+
+    launch(run.request(), progress=take_away)
+    run.wait_for_rows(2 * 46)
     assert run.status().failures == 4
-    for image in last:
+    for image in third_unit[:2]:
         (tmp_path / f"{image.id}.jpg").rename(Path(run.plan.data) / os.fsdecode(image.path))
+    gate.unlink()
     assert_complete(run)
 
 

@@ -22,6 +22,7 @@ from evaluator.store.files import RunLock, lock_note
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (
+    PATIENCE,
     Run,
     camtui,
     check,
@@ -59,7 +60,7 @@ def fill(disk: Path) -> None:
         os.truncate(log, -(-log.stat().st_size // 4096) * 4096)
 
 
-def wait_for_state(run: Run, state: str, seconds: float = 60.0) -> None:
+def wait_for_state(run: Run, state: str, seconds: float = PATIENCE) -> None:
     limit = time.monotonic() + seconds
     while run.status().state != state:
         assert time.monotonic() < limit, run.status()
@@ -76,11 +77,14 @@ class Paused(NamedTuple):
 
 @pytest.fixture
 def paused(disk: Path, tmp_path: Path, knobs: Knobs) -> Paused:
-    knobs(seconds=0.01)
+    gate = tmp_path / "gate"
+    gate.touch()
+    knobs(gate=str(gate), free=1)
     run = Run(disk / "run.db", make_plan(make_data(tmp_path / "data", 150)))
     driver = run.launch().pid
     run.wait_for_rows(30)
     fill(disk)
+    gate.unlink()
     wait_for_state(run, "paused")
     return Paused(run, driver, run.count_rows())
 

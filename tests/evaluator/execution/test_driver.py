@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -161,7 +161,7 @@ def test_the_same_rows_whatever_the_workers_the_units_and_the_interruptions(
         other.wait_for_rows(min(other.count_rows() + 40, 300))
         for worker in workers_of(driver)[:1]:
             kill(worker)
-        if lock_holder(other.db):
+        with suppress(ProcessLookupError):  # on a busy machine it may be through before
             os.kill(driver, end)
         other.wait()
     other.end()

@@ -4,9 +4,7 @@ evaluator.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +22,7 @@ from evaluator.store.audit import audit, repair
 from evaluator.store.files import lock_holder
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import Run, each_row, read_units
+from tests.evaluator.execution.support import Run, each_row, kill, read_units
 from tests.evaluator.store.runs import raw
 
 Knobs = Callable[..., None]
@@ -149,7 +147,7 @@ def test_ten_kills_of_the_driver_change_neither_the_end_nor_the_rows(
         time.sleep(chance.uniform(0.0, 0.25))
         if lock_holder(other.db) is None:
             break  # it was through before
-        os.kill(driver, signal.SIGKILL)
+        kill(driver)
         other.wait_for_lock()
         kills += 1
     finish(other)

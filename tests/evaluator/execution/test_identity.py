@@ -75,10 +75,10 @@ def test_a_run_that_is_removed_while_it_runs_stops_with_words_and_keeps_a_copy(
     run = new_run(40, methods=("gradcam",))
     run.db = tmp_path / "runs" / "run.db"
     run.db.parent.mkdir()
-    knobs(seconds=0.02, gate=str(gate))
+    gate.touch()
+    knobs(gate=str(gate), free=1)
     handoff = run.launch()
     run.wait_for_rows(4)
-    gate.touch()
     log = os.open(handoff.log, os.O_RDONLY)
     for file in (
         [*run.db.parent.glob("*.db*")]
@@ -146,8 +146,8 @@ def test_two_links_to_one_run_are_one_run(new_run: NewRun, knobs: Knobs, tmp_pat
 def test_the_number_of_a_dead_driver_that_is_given_out_again_is_left_alone(
     new_run: NewRun, knobs: Knobs
 ) -> None:
-    knobs(seconds=0.1)
     run = new_run(40, methods=("gradcam",))
+    knobs(gate=str(run.db.parent), free=1)  # which is there for ever
     driver = run.launch().pid
     run.wait_for_rows(2)
     kill(driver)

@@ -19,7 +19,7 @@ from evaluator.labels import classes_of_folders
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef
 from evaluator.store.reader import RunReader
-from tests.evaluator.execution.support import ROOT
+from tests.evaluator.execution.support import PATIENCE, ROOT
 
 CLASSES = ("tench", "banana")
 TENCH, GOLDFISH = b"n01440764", b"n01443537"
@@ -192,7 +192,7 @@ def run(folder: Path, *words: str, code: int = 0) -> tuple[list[int | None], str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == code, done.stderr
     with RunReader(folder / "runs" / "ids.db") as reader:

@@ -32,7 +32,7 @@ from evaluator.interfaces import (
 from evaluator.records import ImageRef, Unit, UnitResult
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
-from tests.evaluator.execution.support import check, make_plan
+from tests.evaluator.execution.support import PATIENCE, check, make_plan
 from tests.fake_session import DOTTED, FakeSession
 
 HERE = "tests.evaluator.execution.test_local"
@@ -120,7 +120,7 @@ def unit(number: int, *images: int) -> Unit:
 
 
 def until(
-    executor: LocalExecutor, kind: type[Any], count: int = 1, seconds: float = 60.0
+    executor: LocalExecutor, kind: type[Any], count: int = 1, seconds: float = PATIENCE
 ) -> list[ExecutorEvent]:
     seen: list[ExecutorEvent] = []
     limit = time.monotonic() + seconds

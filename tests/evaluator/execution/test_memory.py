@@ -21,6 +21,7 @@ from evaluator.backbones import BackboneSpec
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.support import (
+    PATIENCE,
     Run,
     check,
     complete,
@@ -112,7 +113,7 @@ def crowded() -> Iterator[Path]:
     except OSError as error:
         pytest.skip(f"no control group can be made: {error}")
     yield group
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while group.exists():
         with suppress(OSError):  # what was killed is leaving
             group.rmdir()
@@ -132,8 +133,8 @@ def kill_for_memory(victim: int, group: Path) -> None:
 def test_the_out_of_memory_killer_takes_the_driver(
     new_run: NewRun, knobs: Callable[..., None], crowded: Path
 ) -> None:
-    knobs(seconds=0.05)
     run = new_run(30, methods=("gradcam",))
+    knobs(gate=str(run.db.parent), free=1)  # which is there for ever
     driver = run.launch().pid
     run.wait_for_rows(2)
     kill_for_memory(driver, crowded)
@@ -147,11 +148,14 @@ def test_the_out_of_memory_killer_takes_the_driver(
 def test_the_out_of_memory_killer_takes_a_worker(
     new_run: NewRun, knobs: Callable[..., None], crowded: Path
 ) -> None:
-    knobs(seconds=0.05)
     run = new_run(30, methods=("gradcam",))
+    gate = run.db.with_name("gate")
+    gate.touch()
+    knobs(gate=str(gate), free=1)
     (worker,) = workers_of(run.launch().pid)
     run.wait_for_rows(2)
     kill_for_memory(worker, crowded)
+    gate.unlink()
     status = run.wait()
     assert (status.state, status.failures, status.restarts) == ("complete", 0, 1)
     assert any("restarted (signal 9)" in event for event in run.events())

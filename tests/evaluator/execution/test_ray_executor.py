@@ -27,7 +27,7 @@ from evaluator.interfaces import (
     WorkerLost,
 )
 from evaluator.records import ImageRef, Unit
-from tests.evaluator.execution.support import make_plan
+from tests.evaluator.execution.support import PATIENCE, make_plan
 from tests.fake_session import FakeSession
 
 
@@ -139,7 +139,7 @@ def unit(number: int) -> Unit:
 
 def until(executor: RayExecutor, kind: type[ExecutorEvent]) -> list[ExecutorEvent]:
     seen: list[ExecutorEvent] = []
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + PATIENCE
     while not any(isinstance(event, kind) for event in seen):
         assert time.monotonic() < limit, seen
         seen += executor.poll(0.05)
@@ -165,7 +165,7 @@ def test_a_call_that_raises_costs_the_process_and_the_worker_comes_back(tmp_path
     (lost,) = [event for event in until(executor, WorkerLost) if isinstance(event, WorkerLost)]
     assert (lost.reason, lost.units) == ("compute failed", (1,))
     cluster.actors[1].fails.clear()
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + PATIENCE
     while not executor.capacity():
         assert time.monotonic() < limit, "it is never placed again"
         executor.poll(0.05)

@@ -95,8 +95,10 @@ class NotANumber(Own):
 
 class Hangs(Own):
     key = "hangs"
+    begun: ClassVar[int] = 0
 
     def combine(self, view: View) -> Tensor:
+        type(self).begun += 1
         while True:
             with suppress(Exception):
                 time.sleep(0.01)
@@ -106,8 +108,8 @@ class SlowButForward(Own):
     key = "slow"
 
     def combine(self, view: View) -> Tensor:
-        for step in range(6):
-            time.sleep(0.1)
+        for step in range(5):
+            time.sleep(0.4)
             view.perturbed("slow", step, 0.1)
         return view.activation.mean(1)
 
@@ -288,15 +290,15 @@ def test_what_a_method_draws_does_not_depend_on_who_drew_before() -> None:
 def test_no_method_of_camtuis_own_changes_anything() -> None:
     """They are called without the comparison."""
     for network in ("gap", "vgg-like"):
+        made = small_bench(network).network  # which is what sets torch's state
+        keys = [
+            key
+            for key in all_methods()
+            if applicable(method(key), gap_linear=made.backbone.gap_linear, attention=False)
+        ]
+        many = ("ig", "smoothgrad", "gradientshap", "rise")
+        specs = [f"{key}:n=2" if key in many else key for key in keys]
         with ForeignCode() as code:
-            made = small_bench(network).network
-            keys = [
-                key
-                for key in all_methods()
-                if applicable(method(key), gap_linear=made.backbone.gap_linear, attention=False)
-            ]
-            many = ("ig", "smoothgrad", "gradientshap", "rise")
-            specs = [f"{key}:n=2" if key in many else key for key in keys]
             Pipeline(made).rows(batch(), [method(spec) for spec in specs])
         assert len(keys) > 15
         assert code.changed == ""
@@ -317,20 +319,20 @@ def test_a_map_that_is_no_number_is_the_methods(value: float) -> None:
 
 def test_a_method_that_hangs_is_interrupted_in_its_line_and_twice_at_most() -> None:
     network = small_bench("gap").network
-    pipeline = Pipeline(network, method_timeout=0.2)
+    pipeline = Pipeline(network, method_timeout=1.0)
+    Hangs.begun = 0
     for turn in range(4):
-        begun = time.monotonic()
         found = pipeline.outcomes(batch(), [method("gradcam"), Hangs()])
         assert isinstance(found["gradcam"], Scores)
         told = fault(found, "hangs")
         assert told.reason == "hangs"
         assert "test_method_calls.py:" in told.detail
-        assert ("no end and no forward pass in 0.2 s" in told.detail) == (turn < 2)
-        assert time.monotonic() - begun < (2 if turn < 2 else 0.2)
+        assert ("no end and no forward pass in 1 s" in told.detail) == (turn < 2)
+    assert Hangs.begun == 2, "later it is not called"
 
 
 def test_a_method_that_makes_forwards_does_not_hang() -> None:
-    assert isinstance(outcomes(SlowButForward(), method_timeout=0.25)["slow"], Scores)
+    assert isinstance(outcomes(SlowButForward(), method_timeout=1.6)["slow"], Scores)
 
 
 def test_errors_that_are_nobodys_fault_are_raised() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.camtui.cli.support import typed
-from tests.evaluator.execution.support import COMMAND
+from tests.evaluator.execution.support import COMMAND, PATIENCE
 from tests.synthetic import make_run
 
 
@@ -84,7 +84,7 @@ OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if not os
 
 def obeying(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*OBEYING, *COMMAND, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.long

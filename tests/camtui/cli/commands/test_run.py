@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from evaluator.store.files import lock_holder
-from tests.camtui.cli.support import ask, typed
+from tests.camtui.cli.support import SECONDS, ask, typed
 from tests.evaluator.execution.support import COMMAND, make_data, wait_until_gone
 
 
@@ -243,10 +243,10 @@ def test_in_a_terminal_without_the_dashboard(home: Path) -> None:
     ) as process:
         os.close(theirs)
         seen = b""
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + SECONDS
         while b"ADCC" not in seen and time.monotonic() < limit:
             seen += os.read(ours, 4096)
-        process.wait(10)
+        process.wait(SECONDS)
     os.close(ours)
     assert process.returncode == 0
     assert b"pictures: complete" in seen

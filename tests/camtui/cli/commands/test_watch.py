@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluator.execution.support import PATIENCE
 from tests.synthetic import make_run
 
 CAMTUI = str(Path(sys.executable).with_name("camtui"))
@@ -21,7 +22,7 @@ def watch(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -56,7 +57,7 @@ def test_errors_that_go_elsewhere_leave_no_screen_to_draw_on(tmp_path: Path) -> 
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     os.close(theirs)
     os.close(ours)
@@ -94,7 +95,7 @@ print(*sorted(loaded & {"torch", "torchvision", "numpy", "PIL"}))
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

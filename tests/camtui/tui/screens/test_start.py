@@ -31,9 +31,19 @@ def work(start: Start) -> LaunchedRun:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run that takes two seconds to load its network."""
-    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"load_seconds": 2.0}))
+def loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file: while it is there no network is loaded, so that a start is seen however busy the
+    machine is.
+    """
+    gate = tmp_path / "loading"
+    gate.touch()
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"load_gate": str(gate)}))
+    return gate
+
+
+@pytest.fixture
+def run(tmp_path: Path, loading: Path) -> Run:
+    """A run that waits for its network."""
     (tmp_path / "runs").mkdir()
     return Run(tmp_path / "runs" / "new.db", make_plan(make_data(tmp_path / "data", 6)))
 
@@ -48,7 +58,7 @@ async def starting(
 
 
 async def test_a_run_that_is_being_started_says_what_is_done_and_becomes_the_grid(
-    run: Run,
+    run: Run, loading: Path
 ) -> None:
     start = Start(run.request(), work)
     start.begin()
@@ -60,6 +70,7 @@ async def test_a_run_that_is_being_started_says_what_is_done_and_becomes_the_gri
         assert "✓ worker   starting on cpu" in text
         assert "q detach" in text
         assert "1 network × 3 methods: resnet50" in text
+        loading.unlink()
         await tester.on("GridScreen")
         assert tester.app.start is None
     assert isinstance(start.outcome, LaunchedRun)
@@ -68,13 +79,14 @@ async def test_a_run_that_is_being_started_says_what_is_done_and_becomes_the_gri
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_leaving_a_start_lets_the_run_begin(run: Run, key: str) -> None:
+async def test_leaving_a_start_lets_the_run_begin(run: Run, loading: Path, key: str) -> None:
     start = Start(run.request(), work)
     start.begin()
     async with starting(start) as tester:
         await tester.until(lambda: re.search("◌ (worker|network)", tester.text()))
         await tester.pilot.press(key)
     start.leave()
+    loading.unlink()
     assert isinstance(start.outcome, Left)
     assert "new is being started. Back to it: camtui watch" in tester.app.exit_message
     assert run.wait().state == "complete"
@@ -168,8 +180,4 @@ async def test_first_screen_names_the_two_commands_and_opens_the_first_run(
         folder = tmp_path / "home" / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(seeded, folder / "new.db")
-        for _ in range(100):
-            await pilot.pause(0.05)
-            if type(app.screen).__name__ == "GridScreen":
-                break
-        assert type(app.screen).__name__ == "GridScreen"
+        await DashboardTester(app, pilot).on("GridScreen")
