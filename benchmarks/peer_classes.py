@@ -27,7 +27,6 @@ from evaluator.measuring.method_calls import MethodFault
 from evaluator.methods.adapters import LIBRARIES
 from evaluator.references import as_reference
 from evaluator.user_code import sources_of
-from evaluator.user_code_facts import key_of
 
 MODULES = {
     "captum": "captum.attr",
@@ -129,7 +128,7 @@ def line_of(library: str, name: str, photographs: Photographs) -> Line | None:
     key = f"{library}:{name}"
     reference = as_reference(f"{MODULES[library]}:{name}")
     ours = OURS.get(key, "")
-    known = ours if key_of(ours) in catalog.known_methods() else ""
+    known = ours if catalog.key_of(ours) in catalog.known_methods() else ""
     try:
         spec = admitted(reference.text, sources_of(reference).sha256)
     except CamtuiError as error:

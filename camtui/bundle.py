@@ -36,7 +36,7 @@ from evaluator.store.files import open_to_read, temporary_beside
 from evaluator.store.portable import portable_plan, private_paths, write_portable
 from evaluator.store.reader import RunReader
 from evaluator.text import counted, printable
-from evaluator.user_code_facts import Code, key_of
+from evaluator.user_code_facts import Code
 
 if TYPE_CHECKING:
     from camtui.payloads import DifferingRowPayload
@@ -383,7 +383,7 @@ def recompute(
     cells = {
         cell.id: cell
         for cell in reader.cells()
-        if cell.applicable and key_of(cell.method) not in blocked
+        if cell.applicable and catalog.key_of(cell.method) not in blocked
     }
     keys = {spec.name: spec.key for spec in plan.backbones}
     cells = {id_: cell for id_, cell in cells.items() if keys[cell.backbone] not in blocked}
@@ -434,7 +434,7 @@ def _computable(plan: RunPlan, code: list[Code], blocked: set[str]) -> RunPlan:
         truth=None,
         labels=None,
         code=tuple(code),
-        methods=tuple(one for one in plan.methods if key_of(one) not in blocked),
+        methods=tuple(one for one in plan.methods if catalog.key_of(one) not in blocked),
         metrics=tuple(one for one in plan.metrics if one not in blocked),
         backbones=tuple(replace(spec, classes=None) for spec in plan.backbones),
     )

@@ -25,7 +25,7 @@ from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, i
 from evaluator.text import printable
 from evaluator.user_code import changed, sources_of
 from evaluator.user_code_checks import described_maps
-from evaluator.user_code_facts import Code, key_of
+from evaluator.user_code_facts import Code
 
 
 def trust_file() -> Path:
@@ -184,7 +184,7 @@ class Resolver:
 
     def _place_of(self, axis: Axis, spec: str) -> _Place | None:
         """Return the place of a spec's code; ``None`` for camtui's own and for unknown names."""
-        key = key_of(spec)
+        key = catalog.key_of(spec)
         tail = spec[len(key) + 1 :]
         if key in _own(axis):
             return None
@@ -201,7 +201,9 @@ class Resolver:
         registered = installed(axis)
         given = {spec.reference.text for spec in map(as_spec, self.typed) if spec}
         return given | {
-            one.reference.text for text in self.typed if (one := registered.get(key_of(text)))
+            one.reference.text
+            for text in self.typed
+            if (one := registered.get(catalog.key_of(text)))
         }
 
     def _permit(self, axis: Axis, spec: str, place: _Place) -> None:

@@ -23,11 +23,11 @@ from evaluator.metrics.base import Metric
 from evaluator.references import as_spec
 from evaluator.text import did_you_mean, name_hint
 from evaluator.user_code_facts import (
+    FROM_ELSEWHERE,
     Code,
     DescribedMethod,
     described_method,
     described_metric,
-    key_of,
 )
 
 ROW_METRICS = ("average_drop", "average_increase", "coherency", "complexity", "adcc")
@@ -126,6 +126,12 @@ def known_metrics() -> dict[str, Metric]:
 def formula(key: str) -> ModuleType:
     """The module that computes a metric."""
     return _registry.formulas.get(key) or import_module(f"evaluator.metrics.{key}")
+
+
+def key_of(spec: str) -> str:
+    """The key of a method's spec: ``gradcam``, ``captum:IntegratedGradients``."""
+    found = FROM_ELSEWHERE.match(spec)
+    return found[0] if found else spec.partition(":")[0]
 
 
 def method(spec: str) -> Method:

@@ -199,6 +199,30 @@ def planned_images(
     return manifest
 
 
+def no_labels() -> UsageError:
+    """The error of ``--target label`` where no image has a label."""
+    return UsageError(
+        "--target label needs labels, and no image has one",
+        "camtui run --labels FILE.csv, or folders named by wnid",
+    )
+
+
+def check_target(plan: RunPlan, manifest: Manifest) -> None:
+    """Refuse ``--target label`` where no network can give any image a label.
+
+    Raises:
+        UsageError: no image has a label by its folder's ImageNet id or by file, nor a folder.
+    """
+    if plan.target != "label":
+        return
+    folders_count = plan.labels is None and manifest.label_file is None
+    if not any(
+        image.label is not None or (folders_count and folder_of(image.path))
+        for image in manifest.images
+    ):
+        raise no_labels()
+
+
 def find_images(
     root: Path,
     *,

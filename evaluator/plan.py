@@ -35,7 +35,7 @@ from evaluator.references import Axis
 from evaluator.sources.folder import data_folder
 from evaluator.stopping_rule import DEFAULT_MARGIN, EVERY_IMAGE, Rule, enough_to_look, rule_of
 from evaluator.text import did_you_mean, printable
-from evaluator.user_code_facts import Code, key_of
+from evaluator.user_code_facts import Code
 
 
 @dataclass(frozen=True)
@@ -579,7 +579,7 @@ def cell_identity(plan: RunPlan, spec: BackboneSpec, loaded: LoadedBackbone, met
         plan.precision,
     ]
     sources = (
-        plan.source_of("method", key_of(method)),
+        plan.source_of("method", catalog.key_of(method)),
         plan.source_of("backbone", spec.key) or loaded.source,
     )
     if any(sources):

@@ -32,22 +32,16 @@ Facts = dict[str, Any]
 KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """Allowed keys of methods and metrics: each is a column, an option and part of file names."""
 
-_FROM_ELSEWHERE = re.compile(
+FROM_ELSEWHERE = re.compile(
     r"(?:maps:[\w-]{1,40}-[0-9a-f]{8}|(?:captum|pytorch_grad_cam|torchcam):[A-Za-z]\w{0,59})(?=:|$)",
     re.ASCII,
 )
 """Keys of maps that were made elsewhere, and of classes of other libraries."""
 
 
-def key_of(spec: str) -> str:
-    """The key of a method's spec: ``gradcam``, ``captum:IntegratedGradients``."""
-    found = _FROM_ELSEWHERE.match(spec)
-    return found[0] if found else spec.partition(":")[0]
-
-
 def is_key(axis: Axis, key: str) -> bool:
     """Whether a method or a metric can have this key."""
-    elsewhere = axis == "method" and _FROM_ELSEWHERE.fullmatch(key)
+    elsewhere = axis == "method" and FROM_ELSEWHERE.fullmatch(key)
     return bool(elsewhere or KEY.fullmatch(key))
 
 

@@ -17,12 +17,11 @@ from camtui.planning import missing_weights, plan_diff
 from camtui.runs import list_runs
 from camtui.status import until_record
 from evaluator.errors import CamtuiError
-from evaluator.execution.labelling import check_target
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest, StoredRun
 from evaluator.execution.schedule import Remaining, remaining_work
-from evaluator.images import Manifest, planned_images
 from evaluator.map_files import check_one_each
+from evaluator.images import Manifest, check_target, planned_images
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader

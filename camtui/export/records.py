@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from camtui.format.cells import CellView, means_of_images
 from camtui.format.groups import By, Group
 from camtui.status import state_now
-from evaluator.catalog import ROW_METRICS
+from evaluator.catalog import ROW_METRICS, key_of
 from evaluator.metrics.base import Metric
 from evaluator.records import ImageRef, LoadedBackbone, Row
 from evaluator.statistics import Mean
 from evaluator.store.reader import RunReader
 from evaluator.text import printable
-from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
     from camtui.payloads import LoadedBackbonePayload, MeanPayload, RunPayload

@@ -16,12 +16,11 @@ from evaluator import catalog
 from evaluator.backbones import known_backbone
 from evaluator.errors import UsageError
 from evaluator.text import did_you_mean, printable
-from evaluator.user_code_facts import key_of
 
 
 def method_title(spec: str) -> str:
     """Return ``Score-CAM (variant=cic)`` for ``scorecam:variant=cic``; others as they are."""
-    key = key_of(spec)
+    key = catalog.key_of(spec)
     options = spec[len(key) + 1 :]
     try:
         title = catalog.method(key).title

@@ -27,7 +27,6 @@ from evaluator.methods.base import FixedMap
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
 from evaluator.statistics import HEADLINES
-from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
     from evaluator.store.reader import RunReader
@@ -415,7 +414,7 @@ def _map_identity(spec: str, gap_linear: bool) -> str:
 
 
 def _key(cell: Cell) -> str:
-    return key_of(cell.method)
+    return catalog.key_of(cell.method)
 
 
 def _explained(cell: Cell) -> str:

@@ -130,7 +130,7 @@ class Dashboard(App[int]):
         Binding(
             "y", "copy_view", "copy", show=False, tooltip="the view, to the terminal's clipboard"
         ),
-        Binding("Y", "copy_cell", "copy cell", show=False, tooltip="the chosen cell"),
+        Binding("Y", "copy_cell", "copy values", show=False, tooltip="of the chosen method"),
         Binding("f", "freeze", "freeze", tooltip="the display only; the run goes on"),
         Binding("x", "stop", "stop run", tooltip="asks first", id="always.stop"),
         Binding("r", "resume", "resume run", tooltip="asks first", id="always.resume"),

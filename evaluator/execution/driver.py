@@ -34,14 +34,19 @@ from evaluator.errors import (
     UsageError,
 )
 from evaluator.execution.journal import Journal
-from evaluator.execution.labelling import check_target
 from evaluator.execution.local import LocalExecutor
 from evaluator.execution.loop import Loop, StopRequest, signals_to
 from evaluator.execution.on_finish import Outcome, Watchdog, tell
 from evaluator.execution.request import RunRequest, StoredRun, stored_run
 from evaluator.execution.run_log import LOGGER
 from evaluator.execution.testing_hooks import crash_point
-from evaluator.images import ListProgress, Manifest, planned_images, with_images_of
+from evaluator.images import (
+    ListProgress,
+    Manifest,
+    check_target,
+    planned_images,
+    with_images_of,
+)
 from evaluator.interfaces import Executor, SessionSettings
 from evaluator.map_files import check_one_each
 from evaluator.plan import RunPlan, as_begun, as_loaded, earlier_choices, extended
@@ -102,10 +107,10 @@ def look_at_data(
     manifest = planned_images(plan, stored.listing if stored else None, progress)
     if stored and manifest.sha256 != stored.listing.sha256:
         manifest = _with_stored_images(request, plan, stored, manifest)
-    truths = planned_truth(plan)
     check_target(plan, manifest)
     check_one_each((code.reference for code in plan.code), [one.path for one in manifest.images])
     images, remarks = len(manifest.images), manifest.remark_lines()
+    truths = planned_truth(plan)
     having = images if truths is None else truths.having(manifest.images)
     if not having:
         raise UsageError(

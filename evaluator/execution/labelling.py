@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from evaluator.backbones import shown_key
 from evaluator.errors import UsageError
 from evaluator.execution.journal import Journal
-from evaluator.images import Manifest, folder_of
+from evaluator.images import Manifest, folder_of, no_labels
 from evaluator.labels import FolderClasses, classes_of_folders, imagenet_wnids, plain_name
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef, LoadedBackbone
@@ -152,30 +152,6 @@ def labelling(
     remarks = [remark for remark in remarks if remark]
     doubtful = bool(remarks) or (bool(labelled) and bool(without)) or bool(found.several)
     return Labelling(len(labelled), " · ".join([text, *remarks]), doubtful)
-
-
-def no_labels() -> UsageError:
-    """Return the error of ``--target label`` where no image has a label."""
-    return UsageError(
-        "--target label needs labels, and no image has one",
-        "camtui run --labels FILE.csv, or folders named by wnid",
-    )
-
-
-def check_target(plan: RunPlan, manifest: Manifest) -> None:
-    """Refuse ``--target label`` where no network can give any image a label.
-
-    Raises:
-        UsageError: no image has a label by its folder's ImageNet id or by file, nor a folder.
-    """
-    if plan.target != "label":
-        return
-    folders_count = plan.labels is None and manifest.label_file is None
-    if not any(
-        image.label is not None or (folders_count and folder_of(image.path))
-        for image in manifest.images
-    ):
-        raise no_labels()
 
 
 def _sources(

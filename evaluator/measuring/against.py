@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evaluator import catalog, user_code, user_code_checks
 from evaluator.backbones import BackboneSpec, families, local_weights
+from evaluator.catalog import key_of
 from evaluator.child import Answers, serve
 from evaluator.errors import CamtuiError, NotApplicable
 from evaluator.images import demo_root, planned_images
@@ -30,7 +31,6 @@ from evaluator.plan import applicable, validated_plan
 from evaluator.records import ImageRef
 from evaluator.references import as_reference
 from evaluator.text import printable
-from evaluator.user_code_facts import key_of
 
 PHOTOGRAPHS = 3
 

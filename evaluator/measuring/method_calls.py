@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from evaluator.catalog import formula
+from evaluator.catalog import formula, key_of
 from evaluator.catalog import method as method_of
 from evaluator.errors import (
     CamtuiError,
@@ -34,7 +34,6 @@ from evaluator.methods.base import Method
 from evaluator.metrics import all_metrics
 from evaluator.networks.global_state import ForeignCode
 from evaluator.user_code import error_text
-from evaluator.user_code_facts import key_of
 
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ from evaluator.catalog import value_range
 from evaluator.errors import StoreError, UsageError
 from evaluator.records import Failure, Measurement, Row, UnitResult
 from evaluator.statistics import exponent_of
+from evaluator.store import schema
 from evaluator.store.checksums import (
     WRONG_KIND,
     bins_by_metric,
@@ -35,13 +36,9 @@ from evaluator.store.checksums import (
 from evaluator.store.disk_space import is_full
 from evaluator.store.files import beside, open_own, real, refuse_foreign
 from evaluator.store.schema import (
-    APPLICATION_ID,
     HISTOGRAM_BINS,
     MEASUREMENT_COLUMNS,
-    MIGRATIONS,
-    NAMED_ANEW_SINCE,
     ROW_COLUMNS,
-    SCHEMA_VERSION,
     SUMS_SEALED_SINCE,
 )
 from evaluator.store.sums import ARCC_QUERY, ArccSources, Deltas, stored_exponents, sums_of
@@ -91,18 +88,18 @@ class WritableFile:
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA foreign_keys=ON")
-        if 0 < version < SCHEMA_VERSION:
+        if 0 < version < schema.SCHEMA_VERSION:
             _back_up(self.connection, self.path, version)
         execute("PRAGMA temp.auto_vacuum=FULL")  # temporary tables that are dropped free their room
         with self.transaction():
-            if version < SCHEMA_VERSION:  # setting a number anew would change the file
-                for script in MIGRATIONS[version:]:
+            if version < schema.SCHEMA_VERSION:  # setting a number anew would change the file
+                for script in schema.MIGRATIONS[version:]:
                     for statement in script.split(";\n"):
                         execute(statement)
-                if 0 < version < NAMED_ANEW_SINCE:
+                if 0 < version < schema.NAMED_ANEW_SINCE:
                     name_anew(self.connection)
-                execute(f"PRAGMA application_id={APPLICATION_ID}")
-                execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+                execute(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
         keep_sealed(self.connection)
 
     @contextmanager

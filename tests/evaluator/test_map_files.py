@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.catalog import lacks_maps, register, scoped_registry
+from evaluator.catalog import key_of, lacks_maps, register, scoped_registry
 from evaluator.errors import MapUnusable, Mismatch, NotFound, UsageError
 from evaluator.images import find_images
 from evaluator.interfaces import SessionSettings
@@ -23,7 +23,7 @@ from evaluator.records import Failure, Row, Unit, UnitResult
 from evaluator.references import as_reference, as_spec
 from evaluator.user_code import allow, changed, permitted, sources_of
 from evaluator.user_code_checks import described_maps
-from evaluator.user_code_facts import Code, key_of
+from evaluator.user_code_facts import Code
 
 PATHS = (b"n01/a.jpg", b"n01/b.png", b"caf\xc3\xa9/\xff.png")
 MAP = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -18,7 +18,6 @@ from evaluator.errors import RunFailed, UsageError
 from evaluator.references import as_spec, installed
 from evaluator.text import counted, printable
 from evaluator.user_code import sources_of
-from evaluator.user_code_facts import key_of
 
 if TYPE_CHECKING:
     from camtui.payloads import (
@@ -121,7 +120,7 @@ _WORDS = {True: "ok", False: "FAILS", None: "–"}
 
 def _backbone_for(spec: str) -> str:
     """A backbone on which a method is defined; camtui's own methods say what they need."""
-    kind = catalog.known_methods().get(key_of(spec))
+    kind = catalog.known_methods().get(catalog.key_of(spec))
     return "vit_b_16" if kind is not None and kind.needs_attention else "resnet50"
 
 
@@ -131,7 +130,7 @@ def _option(axis: str) -> str:
 
 def _asked(text: str) -> dict[str, Any]:
     """Return the subject of the check: camtui's own, or code that typing it allows."""
-    key = key_of(text)
+    key = catalog.key_of(text)
     tail = text[len(key) + 1 :]
     if key in catalog.known_methods():
         return {"axis": "method", "spec": text}

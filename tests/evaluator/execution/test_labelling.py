@@ -13,8 +13,8 @@ from PIL import Image
 
 from evaluator.backbones import BackboneSpec
 from evaluator.errors import UsageError
-from evaluator.execution.labelling import Labelling, check_target, labelling
-from evaluator.images import Manifest, folder_of
+from evaluator.execution.labelling import Labelling, labelling
+from evaluator.images import Manifest, check_target, folder_of
 from evaluator.labels import classes_of_folders
 from evaluator.plan import RunPlan
 from evaluator.records import ImageRef

@@ -333,6 +333,7 @@ def test_sums_of_a_wide_metric_take_as_many_images_as_any(path: Path) -> None:
         [], (of_value(1, n, 1e6) for n in range(1000)), (), {(1, "deletion"): 20}
     )
     assert max(abs(total) for _, total in wide_sums.values()) < 1000 * 2**32
+    assert wide_sums[1, "deletion", ""] == [1000, 0], "the count; the digits have the value"
 
 
 @pytest.mark.parametrize("images", [range(2), range(3)], ids=["one-more", "two-more"])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from evaluator.backbones import BackboneSpec
-from evaluator.catalog import method, register, scoped_registry
+from evaluator.catalog import key_of, method, register, scoped_registry
 from evaluator.errors import UsageError
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.methods.adapters import LIBRARIES, PeerMethod, adapted
@@ -23,7 +23,7 @@ from evaluator.networks.network import Network
 from evaluator.references import as_spec
 from evaluator.user_code import allow, sources_of
 from evaluator.user_code_checks import described, import_method
-from evaluator.user_code_facts import Code, key_of
+from evaluator.user_code_facts import Code
 
 ADAPTERS = (
     "evaluator.methods.adapters.captum",
