@@ -20,8 +20,8 @@ from evaluator.errors import CamtuiError
 from evaluator.execution.looks import Looks
 from evaluator.execution.request import RunRequest, StoredRun
 from evaluator.execution.schedule import Remaining, remaining_work
-from evaluator.map_files import check_one_each
 from evaluator.images import Manifest, check_target, planned_images
+from evaluator.map_files import check_one_each
 from evaluator.plan import RunPlan, extended, may_apply
 from evaluator.records import Cell, Look
 from evaluator.store.reader import RunReader

@@ -87,7 +87,7 @@ def _price(method: PeerMethod, _channels: int) -> int:
     options = method.options
     if cost := _COSTS.get(method.made.__name__):
         fixed, name, each = cost
-        return fixed + each * options.get(name, 0)
+        return fixed + each * int(options.get(name, 0))
     return next((each * options[name] for name, each in _BY_OPTION.items() if name in options), 3)
 
 
