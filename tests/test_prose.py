@@ -33,7 +33,7 @@ class Size(NamedTuple):
 FRONT = Size(800, 60, 15)
 PAGE = Size(1000, 60, 18)
 """What every other page has."""
-ALL_WORDS = 19_000
+ALL_WORDS = 18_000
 
 
 def prose(text: str) -> list[str]:
