@@ -132,8 +132,8 @@ class Dashboard(App[int]):
         ),
         Binding("Y", "copy_cell", "copy values", show=False, tooltip="of the chosen method"),
         Binding("f", "freeze", "freeze", tooltip="the display only; the run goes on"),
-        Binding("x", "stop", "stop run", tooltip="asks first", id="always.stop"),
-        Binding("r", "resume", "resume run", tooltip="asks first", id="always.resume"),
+        Binding("x", "stop", "stop run", tooltip="asks first", id="always.run.stop"),
+        Binding("r", "resume", "resume run", tooltip="asks first", id="always.run.resume"),
         Binding("R", "retry", "retry failed", show=False, tooltip="asks first"),
         Binding("g", "open_class", "class", show=False, tooltip="its images, by its name"),
         Binding(

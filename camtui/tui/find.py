@@ -164,7 +164,8 @@ class Everything(Provider):
             if holds(query, found.name, found.names):
                 yield Hit(_score(query, found), _line(found), self._act(found), text=found.name)
         async for found in self._of_images(query):
-            score = _score(query, found) / 2
+            # no image may be of that class; one that has it in its path is there
+            score = _score(query, found) * (0.5 if found.kind == "image" else 0.45)
             yield Hit(score, _line(found), self._act(found), text=found.name)
 
     def _act(self, found: Found) -> Callable[[], object]:

@@ -25,7 +25,7 @@ from camtui.tui.widgets.fields import Line, fitted
 from evaluator.catalog import ROW_METRICS, known_metrics, split_spec, value_range
 from evaluator.errors import CamtuiError
 from evaluator.records import Cell
-from evaluator.statistics import Mean
+from evaluator.statistics import FEWEST_TESTED, Mean
 from evaluator.text import printable
 
 
@@ -148,13 +148,13 @@ def hint_fields(snapshot: Snapshot, options: GridOptions, paper: PaperValue) -> 
     if options.paper and has_paper(snapshot, options.metric, paper):
         words = "as the paper printed it, in percent   p: back to this run"
         return [title, Field(f"  {words}", "accent")]
-    fields = [
-        title,
-        Field("  mean", "dim"),
-        Field("  * best", "best"),
-        Field("  = not separated from it", "tie"),
-        Field("  ~ partial", "partial"),
-    ]
+    fields = [title, Field("  mean", "dim")]
+    if all(view.summary.n < FEWEST_TESTED for view in snapshot.views.values()):
+        words = f"  fewer than {FEWEST_TESTED} images tell no methods apart"
+        fields.append(Field(words, "warn"))
+    else:
+        fields += [Field("  * best", "best"), Field("  = not separated from it", "tie")]
+    fields.append(Field("  ~ partial", "partial"))
     chosen = []
     if options.paper:
         chosen.append(Field("  the paper has none of these: measured", "accent"))

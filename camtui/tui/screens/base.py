@@ -46,6 +46,9 @@ class RunScreen(Screen[None]):
     TEXT = "the view"
     """What ``as_text`` returns, in words."""
 
+    SHOWS_RUN_KEYS = False
+    """Whether the keys that stop and resume the run stand at the foot before all others."""
+
     def compose(self) -> ComposeResult:
         """Compose title, body, keys, and the summary, which is hidden."""
         yield TextLines(id="title")

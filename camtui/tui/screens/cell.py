@@ -352,9 +352,18 @@ class CellScreen(ListScreen):
             self.fetch(self._more, "list")
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Open the image."""
+        """Open the image, or list those of the class."""
         if isinstance(message.row, int):
             self.post_message(OpenImage(self.cell_id, message.row, self.metric, worst=self.worst))
+            return
+        group = next((one for one in self._groups if f"group {one.place}" == message.row), None)
+        if self.by != "class" or group is None:
+            self.notify("B goes on to classes; Enter there lists the images of one")
+            return
+        self.by = ""
+        with self.prevent(Input.Changed):
+            self.filter_line.value = group.name
+        self._begin_list()
 
     def filter_changed(self) -> None:
         """List the images or the classes that hold the words."""

@@ -145,6 +145,7 @@ class CompareScreen(ListScreen):
         self._ordered = self._force = False
         self._metric, self._metrics = "adcc", ["adcc"]
         self._found: Comparison | None = None
+        self._comparing = True
 
     def body(self) -> ComposeResult:
         """Compose the title, the differences, the notes."""
@@ -164,6 +165,7 @@ class CompareScreen(ListScreen):
         self._show_table()
 
     def _begin(self) -> None:
+        self._comparing = True
         self._show_title("   {}   comparing …", "")
         self.fetch(self._compare, "compare")
 
@@ -190,6 +192,7 @@ class CompareScreen(ListScreen):
             refused = not self._force and "different protocols" in message
             notes = [message]
             answer = "other protocols: F pairs them all the same" if refused else ""
+        self._comparing = False
         self._show_table()
         role = "dim" if self._found else "warn"
         lines = [part for note in notes for part in wrap(printable(note), self.app.size.width - 2)]
@@ -205,6 +208,7 @@ class CompareScreen(ListScreen):
             if holds(self.words, cell.method, cell.backbone, cell.verdict)
         ]
         empty = "no method has that in its name; Esc shows all" if cells else "nothing to compare"
+        empty = "" if self._comparing else empty
         self.table.show(columns if cells else [], shown, empty=empty, filter=self.words)
 
     def filter_changed(self) -> None:

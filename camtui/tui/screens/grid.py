@@ -58,6 +58,7 @@ class GridScreen(ListScreen):
     """Every average of the run."""
 
     FILTER = "words that the method's or the network's name holds"
+    SHOWS_RUN_KEYS = True
 
     BINDINGS = [
         Binding("m", "metric(1)", "metric", tooltip="the next metric"),

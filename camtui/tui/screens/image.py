@@ -355,7 +355,7 @@ class ImageScreen(RunScreen):
         width, tiles = self.app.size.width, self.query_one("#tiles", Tiles)
         of_image = record or self.image_data.record
         self.put("where", [where_line(of_image, self.metric, self.worst, width)])
-        pages = f", page {tiles.page + 1} of {tiles.pages}" if tiles.pages > 1 else ""
+        pages = f", page {tiles.page + 1} of {tiles.pages} (PgDn)" if tiles.pages > 1 else ""
         order = f" {place + 1} of {len(self._tiles)} by {header(self.metric)}{pages}"
         equal = self._tiles[place].item.details
         if equal and not tiles.details_shown:

@@ -59,6 +59,13 @@ def names_of(sides: Sequence[Side], width: int) -> list[str]:
     ]
     unlike = [part for part in parts if part] or [[of.method for of in sides]]
     names = [" × ".join(printable(part[place]) for part in unlike) for place in range(2)]
+    if max(map(len, names)) > width:  # each part by what its names have in common
+        room = (width - 3 * (len(unlike) - 1)) // len(unlike)
+        fitting = [shortened(part, room) for part in unlike]
+        names = [
+            " × ".join(fit[part[place]] for fit, part in zip(fitting, unlike, strict=True))
+            for place in range(2)
+        ]
     short = shortened(names, width)
     return [short[name] for name in names]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from textual import events
 from textual.binding import Binding
@@ -43,6 +44,9 @@ TWO_ROWS = 30
 
 ONE_ROW = 120
 """Width from which one row holds enough of them; it is the pictures' that the other would take."""
+
+_FAMILIAR = ("move", "choose", "page")
+"""What everyone tries without being told: where there is no room, others come first."""
 
 IN_ASCII = {"⏎": "Enter", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right", "←→↑↓": "arrows"}
 
@@ -94,6 +98,12 @@ class KeyBar(TextLines):
             for _, binding, enabled, _ in self.screen.active_bindings.values()
             if enabled and binding.show
         ]
+        active.sort(key=lambda binding: binding.description in _FAMILIAR)
+        if not getattr(self.screen, "SHOWS_RUN_KEYS", True):
+            active = [
+                replace(one, id=None) if (one.id or "").startswith("always.run") else one
+                for one in active
+            ]
         width = self.size.width or self.app.size.width
         ascii_only = getattr(self.app, "settings", DEFAULTS).ascii
         rows = 2 if self.app.size.height >= TWO_ROWS and width < ONE_ROW else 1

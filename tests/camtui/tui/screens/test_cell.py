@@ -233,6 +233,24 @@ def test_an_axis_has_more_labels_where_there_is_room() -> None:
     assert axis_ticks(0.5, 0.7, 9) == {0: "70.0", 4: "60.0", 8: "50.0"}
 
 
+async def test_enter_on_a_class_lists_its_images(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("2", "B")
+        await tester.until(lambda: len(tester.cells("images")) == 2)
+        await tester.press("enter")
+        await tester.until(lambda: "B goes on to classes" in toasts(tester))
+        await tester.press("B")
+        await tester.until(lambda: "Worst classes" in tester.part("listhead"))
+        await tester.until(lambda: tester.cells("images"))
+        name, number = tester.cells("images")[0][:2]
+        await tester.press("enter")
+        await tester.until(lambda: f"filter: {name}" in tester.text())
+        assert len(tester.cells("images")) >= int(number)
+        assert all(name in row[2] for row in tester.cells("images"))
+        await tester.press("escape")
+        await tester.until(lambda: "filter:" not in tester.text())
+
+
 async def test_groups_in_place_of_images(seeded: Path) -> None:
     async with opened(seeded) as tester:
         await tester.press("2", "B")

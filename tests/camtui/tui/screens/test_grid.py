@@ -246,6 +246,22 @@ async def test_the_footer_tells_what_can_be_done_now(seeded: Path, partial_run: 
         assert "detach" not in tester.part("keys")
     async with opened(partial_run, SIZES["large"]) as tester:
         assert "resume run" in tester.part("keys")
+    async with opened(partial_run) as tester:
+        for words in ("open", "metric", "table", "resume run"):
+            assert words in tester.part("keys"), "what everyone tries is left out first"
+        await tester.press("3")
+        for words in ("all methods", "play"):
+            assert words in tester.part("keys")
+
+
+async def test_of_few_images_it_is_said_why_none_is_best(tmp_path: Path, seeded: Path) -> None:
+    run = make_run(tmp_path / "few.db", images=5)
+    words = "fewer than 10 images tell no methods apart"
+    async with opened(run) as tester:
+        assert words in tester.part("hint")
+        assert "* best" not in tester.part("hint")
+    async with opened(seeded) as tester:
+        assert words not in tester.part("hint")
 
 
 async def test_a_damaged_row_is_said_once_and_the_grid_stays(tmp_path: Path) -> None:
