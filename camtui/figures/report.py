@@ -160,9 +160,7 @@ def _headline_first(table: Table) -> Table:
 
 def table_html(table: Table) -> Iterator[str]:
     """Yield a table, which scrolls below its names where the page is narrow."""
-    header = "".join(
-        f'<th scope="col"{_kind(column)}>{escape(column.title)}</th>' for column in table.columns
-    )
+    header = "".join(map(_header, table.columns))
     for block in table.blocks:
         yield f"<h3>{escape(block.title)}</h3>" if block.title else ""
         kind = "wide many" if len(table.columns) > MANY else "wide"
@@ -175,6 +173,12 @@ def table_html(table: Table) -> Iterator[str]:
         f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n'
         for note in table.notes
     )
+
+
+def _header(column: TableColumn) -> str:
+    """A heading, which is the short one where the page is narrow."""
+    short = f' data-short="{escape(column.name)}"' if len(column.name) < len(column.title) else ""
+    return f'<th scope="col"{_kind(column)}{short}>{escape(column.title)}</th>'
 
 
 def _row(row: TableRow, columns: Sequence[TableColumn]) -> str:

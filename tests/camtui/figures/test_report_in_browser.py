@@ -104,6 +104,14 @@ def test_methods_are_compared_on_a_narrow_page(browser: Browser, page_file: Path
     table = page.locator("#averages .scroll").first
     heights = [row.bounding_box() for row in table.locator("tbody tr").all()]
     assert all(box is not None and box["height"] < 80 for box in heights), "a row each"
+    boxes = [one.bounding_box() for one in table.locator("tbody tr >> nth=0").locator("td").all()]
+    in_sight = [box for box in boxes if box is not None and box["x"] + box["width"] <= 390]
+    assert len(in_sight) >= 5, "the name, ADCC and three more"
+    short = "one => getComputedStyle(one, '::after').content"
+    assert table.locator("th").nth(2).evaluate(short) == '"drop↓"'
+    assert "local" in table.evaluate("one => getComputedStyle(one).backgroundAttachment"), (
+        "a shade where it goes on"
+    )
     before = table.locator("tbody td").first.bounding_box()
     value = table.locator("tbody td").nth(4).bounding_box()
     table.evaluate("one => one.scrollLeft = 120")
