@@ -7,7 +7,7 @@ unit costs in waits and copies.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -160,13 +160,22 @@ def bench(
 
 
 def everything(
-    made: Bench,
+    made: Bench, last: Sequence[str] = (), before_last: Callable[[], None] = lambda: None
 ) -> tuple[dict[tuple[int, int], Row], dict[tuple[int, int, str], Measurement]]:
-    """Rows of every method, and every optional metric of two of them."""
-    rows = {(row.cell, row.image): row for row in made.rows(made.methods).rows}
+    """Rows of every method, some in a unit after the others, and every optional metric of two."""
+    rows = _rows(made, [one for one in made.methods if one not in last])
+    before_last()
+    rows |= _rows(made, last)
     some = made.rows(CURVES_OF).rows
     found = made.requested(some, CURVES_OF, optional_metrics()).measurements
     return rows, {(one.cell, one.image, one.metric): one for one in found}
+
+
+def _rows(made: Bench, methods: Sequence[str]) -> dict[tuple[int, int], Row]:
+    """Rows of some methods; cells are numbered as in the bench."""
+    cells = [made.methods.index(one) for one in methods]
+    rows = made.rows(methods).rows if methods else ()
+    return {(cells[row.cell], row.image): row._replace(cell=cells[row.cell]) for row in rows}
 
 
 def costs(made: Bench, gpu: PretendGpu) -> dict[str, Cost]:

@@ -26,7 +26,7 @@ SCREENS = {
 }
 PICTURES = {
     "gallery": ("3", "A"),
-    "played": ("3", "space", *["left"] * 29, *["right"] * 9),
+    "played": ("3", "space", "left", *["right"] * 9),
     "two": ("3", "vertical_line"),
     "compare": (),
     "changed": ("enter",),
@@ -79,6 +79,7 @@ async def test_screen_of_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("camtui.status.reference", lambda path: "seeded")
+    monkeypatch.setattr("camtui.tui.screens.image.FRAME", 3600.0)  # played by hand
     async with opened(Path(os.path.relpath(seeded)), size) as tester:
         if screen in ("compare", "changed"):
             await tester.app.push_screen(CompareScreen(tester.connection, seeded, worse))
