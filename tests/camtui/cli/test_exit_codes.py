@@ -107,7 +107,7 @@ def test_the_codes_of_commands(home: Path, closed: Path, situation: Situation) -
         assert json.loads(typed("status", "--json").stdout)["advice"] == "camtui resume pictures"
         closed.unlink()
         assert typed("resume", "-d").exit_code == 0
-        assert typed("wait", "--timeout", "30").exit_code == 0
+        assert typed("wait", "--timeout", "300").exit_code == 0
 
 
 def test_the_table_of_the_documentation_has_every_code() -> None:

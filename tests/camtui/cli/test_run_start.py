@@ -51,7 +51,7 @@ def test_a_detached_run_says_how_to_come_back(home: Path) -> None:
     assert typed("wait", "pictures").exit_code == 0
     resumed = typed("resume", "pictures", "-d", "--json")
     assert json.loads(resumed.stdout)["watch"] == "camtui watch pictures"
-    assert typed("wait", "pictures", "--timeout", "60s").exit_code == 0
+    assert typed("wait", "pictures", "--timeout", "300s").exit_code == 0
 
 
 def test_a_run_whose_plan_is_damaged_is_refused_and_left_alone(home: Path) -> None:

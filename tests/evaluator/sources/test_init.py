@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
+import json
 import struct
 import tracemalloc
 import zipfile
@@ -145,8 +144,7 @@ def test_a_run_over_an_archive_is_killed_goes_on_and_has_the_folders_rows(
     archived.wait_for_rows(30)
     for worker in workers_of(driver)[:1]:
         kill(worker)
-    if lock_holder(archived.db):
-        os.kill(driver, signal.SIGKILL)
+    kill(driver)
     archived.wait()
     assert archived.end().state == "complete"
     check(archived)
@@ -172,11 +170,15 @@ def test_an_archive_that_was_swapped_is_refused_when_the_run_goes_on(
 
 
 def test_an_archive_that_goes_away_pauses_the_run_until_it_is_back(
-    archived: Run, tmp_path: Path
+    archived: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    monkeypatch.setenv("CAMTUI_FAKE", json.dumps({"gate": str(gate), "free": 1}))
     archived.launch()
     archived.wait_for_rows(10)
     (tmp_path / "val.tar").rename(tmp_path / "away")
+    gate.unlink()
     while archived.status().state != "paused":
         assert lock_holder(archived.db), archived.log()
     assert "val.tar (No such file or directory)" in archived.status().message

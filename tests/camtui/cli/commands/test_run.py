@@ -41,7 +41,7 @@ def test_detached_json_is_one_line(home: Path) -> None:
     assert handoff["run"] == "pictures"
     assert handoff["watch"] == "camtui watch pictures"
     assert Path(handoff["db"]).exists()
-    assert typed("wait", "--timeout", "30s").exit_code == 0
+    assert typed("wait", "--timeout", "300s").exit_code == 0
     assert Path(handoff["log"]).exists()
 
 
