@@ -87,8 +87,9 @@ def _price(method: PeerMethod, _channels: int) -> int:
     options = method.options
     if cost := _COSTS.get(method.made.__name__):
         fixed, name, each = cost
-        return fixed + each * options.get(name, 0)
-    return next((each * options[name] for name, each in _BY_OPTION.items() if name in options), 3)
+        return fixed + each * int(options.get(name, 0))
+    counts = (each * int(options[name]) for name, each in _BY_OPTION.items() if name in options)
+    return next(counts, 3)
 
 
 def adapt(made: Any) -> type[PeerMethod]:
