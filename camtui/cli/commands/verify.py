@@ -178,7 +178,7 @@ def _print(found: VerifyPayload) -> None:
             f"{found['rows']:,} (--seed {found['seed']})"
         )
         told = [
-            f"{f'{100 * share:g} %' if share else 'one row'} with {100 * probability:.2g} %"
+            f"{f'{100 * share:g} %' if share else 'one row'} with {float(f'{100 * probability:.2g}'):g} %"
             for share, probability in ((x["forged"], x["probability"]) for x in found["caught"])
         ]
         print_message(f"forged rows would have been seen: {', '.join(told)}")

@@ -36,13 +36,14 @@ Explain = Callable[[nn.Module, nn.Module, str, Tensor, int], Tensor]
 def saliency(model: nn.Module, _: nn.Module, __: str, image: Tensor, target: int) -> Tensor:
     from captum.attr import Saliency
 
-    return Saliency(model).attribute(image.requires_grad_(), target=target)[0].sum(0).relu()
+    found: Tensor = Saliency(model).attribute(image.requires_grad_(), target=target)
+    return found[0].sum(0).relu()
 
 
 def integrated(model: nn.Module, _: nn.Module, __: str, image: Tensor, target: int) -> Tensor:
     from captum.attr import IntegratedGradients
 
-    found = IntegratedGradients(model).attribute(image, target=target, n_steps=4)
+    found: Tensor = IntegratedGradients(model).attribute(image, target=target, n_steps=4)
     return found[0].sum(0).relu()
 
 

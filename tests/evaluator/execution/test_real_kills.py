@@ -80,8 +80,8 @@ def test_kills_change_no_byte(methods: str, kills: int) -> None:
     for number in range(kills):
         time.sleep(chance.uniform(0.5, 8))
         driver = lock_holder(database)
-        for victim in (driver and number % 2 and workers_of(driver)) or [driver]:
-            if victim is not None:
+        if driver is not None:
+            for victim in (number % 2 and workers_of(driver)) or [driver]:
                 kill(victim)
         time.sleep(0.5)
         if lock_holder(database) is None:
