@@ -470,7 +470,7 @@ class ImageBatch:
             lambda raw: backbone.layout.to_map(raw)[0],
         )
         found = []
-        counting = model.register_forward_pre_hook(self._network.count)
+        counting = model.register_forward_hook(self._network.count)
         try:
             for place in range(len(self.images)):
                 _seed(self.shown[place] if self.shown else Shown(b"", False))

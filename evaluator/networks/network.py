@@ -390,8 +390,11 @@ class Network:
             self.as_built = self.backbone.as_built().to(self.device)
         return self.as_built
 
-    def count(self, _module: object, inputs: tuple[Any, ...]) -> None:
-        """Count a forward of ``built()``, one that is differentiated by its images as three."""
+    def count(self, _module: object, inputs: tuple[Any, ...], _output: object) -> None:
+        """Count a forward of ``built()``, one that is differentiated by its images as three.
+
+        A forward hook: what hooks of the library have put in the images' place counts.
+        """
         if inputs and isinstance(inputs[0], Tensor):
             cost = GRADIENT_COST if inputs[0].requires_grad else 1
             self.forwards += cost * len(inputs[0])

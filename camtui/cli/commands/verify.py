@@ -178,8 +178,10 @@ def _print(found: VerifyPayload) -> None:
             f"{found['rows']:,} (--seed {found['seed']})"
         )
         told = [
-            f"{f'{100 * share:g} %' if share else 'one row'} with {100 * probability:.2g} %"
-            for share, probability in ((x["forged"], x["probability"]) for x in found["caught"])
+            f"{f'{100 * share:g} %' if share else 'one row'} with {percent:g} %"
+            for share, percent in (
+                (one["forged"], float(f"{100 * one['probability']:.2g}")) for one in found["caught"]
+            )
         ]
         print_message(f"forged rows would have been seen: {', '.join(told)}", 2)
     print_message(

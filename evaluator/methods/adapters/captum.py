@@ -88,7 +88,8 @@ def _price(method: PeerMethod, _channels: int) -> int:
     if cost := _COSTS.get(method.made.__name__):
         fixed, name, each = cost
         return fixed + each * int(options.get(name, 0))
-    return next((each * options[name] for name, each in _BY_OPTION.items() if name in options), 3)
+    counts = (each * int(options[name]) for name, each in _BY_OPTION.items() if name in options)
+    return next(counts, 3)
 
 
 def adapt(made: Any) -> type[PeerMethod]:

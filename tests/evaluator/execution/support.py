@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from camtui.launch import LaunchedRun, launch
 from camtui.status import RunStatus, read_status
 from evaluator.backbones import BackboneSpec
@@ -41,6 +43,16 @@ def make_data(folder: Path, images: int, bad: int = 0) -> Path:
     for number in range(images):
         name = f"{'bad' if number < bad else 'img'}{number:05}.jpg"
         (folder / name).write_bytes(b"x" * (1 + number % 7))
+    return folder
+
+
+def maps_for(images: Path, folder: Path) -> Path:
+    """A map of random numbers for every image."""
+    chance = np.random.default_rng(0)
+    for image in images.rglob("*.png"):
+        place = folder / image.relative_to(images).with_suffix(".png.npy")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.save(place, chance.random((16, 16)))
     return folder
 
 

@@ -20,7 +20,7 @@ from evaluator.execution.request import RaySettings
 from evaluator.store.reader import RunReader
 from tests.evaluator.execution.conftest import NewRun
 from tests.evaluator.execution.ray_nodes import Nodes
-from tests.evaluator.execution.support import Run, camtui, check, each_row, kill
+from tests.evaluator.execution.support import Run, camtui, check, each_row, kill, maps_for
 from tests.shared import SAMPLE, needs_sample
 
 pytestmark = pytest.mark.ray
@@ -304,28 +304,42 @@ def test_a_ray_that_does_not_come_up_is_tried_twice_and_leaves_nothing(
 
 @needs_sample
 def test_rows_are_those_of_a_local_run(tmp_path: Path) -> None:
-    what = [
-        "--data",
-        str(SAMPLE),
-        "-b",
-        "efficientnet_lite0",
-        "-m",
-        "gradcam,gradcampp,smoothgradcampp,layercam",
-        "-n",
-        "6",
-    ]
+    cams = "gradcam,gradcampp,smoothgradcampp,layercam"
+    same_on_ray(
+        tmp_path, 6 * 4, "--data", str(SAMPLE), "-b", "efficientnet_lite0", "-m", cams, "-n", "6"
+    )
+
+
+def test_image_methods_maps_and_classes_of_other_libraries_are_those_of_a_local_run(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("captum")
+    images = tmp_path / "shapes" / "images"
+    assert camtui("synth", str(tmp_path / "shapes"), "--images", "6").returncode == 0
+    maps = maps_for(images, tmp_path / "maps")
+    methods = f"gradcam,smoothgrad:n=3,rise:n=20,maps:{maps},captum.attr:GradientShap"
+    same_on_ray(tmp_path, 6 * 5, "--data", str(images), "-b", "synthetic_cnn", "-m", methods)
+
+
+def same_on_ray(folder: Path, rows: int, *what: str) -> None:
+    """A run and its copy on a Ray of its own export the same bytes, and have the same maps."""
     runs = []
     for name, options in (("local", []), ("ray", ["--executor", "ray"])):
-        db = tmp_path / f"{name}.db"
+        db = folder / f"{name}.db"
         done = camtui("run", *what, "--db", str(db), "--device", "cpu", "-q", *options, timeout=600)
         assert done.returncode == 0, done.stderr
         exported = camtui("export", str(db), "--per-image", "-f", "jsonl")
         runs.append(sorted(exported.stdout.splitlines()))
         assert exported.returncode == 0, exported.stderr
-    assert len(runs[0]) == 6 * 4
+    assert len(runs[0]) == rows
     assert runs[0] == runs[1]
     local, on_ray = (
-        Run(tmp_path / name, None)  # type: ignore[arg-type]  # the plan is not looked at
+        Run(folder / name, None)  # type: ignore[arg-type]  # the plan is not looked at
         for name in ("local.db", "ray.db")
     )
     assert list(each_row(local)) == list(each_row(on_ray))
+    stored = []
+    for run in (local, on_ray):
+        with RunReader(run.db) as reader:
+            stored.append(sorted(reader.rows.every_row()))
+    assert stored[0] == stored[1]

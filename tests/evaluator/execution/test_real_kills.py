@@ -16,7 +16,7 @@ import pytest
 
 from camtui.runs import runs_home
 from evaluator.store.files import lock_holder
-from tests.evaluator.execution.support import kill, wait_until_gone, workers_of
+from tests.evaluator.execution.support import kill, maps_for, wait_until_gone, workers_of
 from tests.shared import SAMPLE, needs_sample
 
 CAMTUI = (sys.executable, "-m", "camtui")
@@ -32,7 +32,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def camtui(*arguments: str) -> str:
     """Standard output of a command that must succeed."""
     done = subprocess.run(
-        [*CAMTUI, *arguments], capture_output=True, text=True, check=False, timeout=900
+        [*CAMTUI, *arguments], capture_output=True, text=True, check=False, timeout=3600
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -59,7 +59,7 @@ def stored(name: str) -> list[list[tuple[object, ...]]]:
 
 def is_as_undisturbed(methods: str) -> None:
     """The run ``killed`` ends with what is stored of ``undisturbed``, and its file is whole."""
-    camtui("wait", "killed", "--timeout", "15m")
+    camtui("wait", "killed", "--timeout", "60m")
     rows, measurements = stored("undisturbed")
     assert len(rows) == IMAGES * len(methods.split(","))
     assert stored("killed") == [rows, measurements]
@@ -91,15 +91,16 @@ def test_kills_change_no_byte(methods: str, kills: int) -> None:
 
 @pytest.mark.long
 def test_image_methods_go_on_where_worker_and_driver_were_killed(tmp_path: Path) -> None:
-    methods = "gradcam,smoothgrad:n=10,opticam:steps=10,rise:n=80"
     camtui("synth", str(tmp_path / "shapes"), "--images", str(IMAGES))
+    maps = maps_for(tmp_path / "shapes" / "images", tmp_path / "maps")
+    methods = f"gradcam,smoothgrad:n=10,opticam:steps=10,rise:n=80,maps:{maps}"
     what = ("-b", "synthetic_cnn", "-m", methods, "--metric", "deletion", "--curve-steps", "4")
     asked = request("killed", tmp_path / "shapes" / "images", *what)
     camtui(*request("undisturbed", tmp_path / "shapes" / "images", *what), "-q")
     database = runs_home() / "killed.db"
     camtui(*asked, "--detach")
-    # into the rows of the first image method, and of the last
-    for methods_done, driver_dies in ((1, False), (3, True)):
+    # into the rows of the maps, and of the last image method
+    for methods_done, driver_dies in ((1, False), (4, True)):
         limit = time.monotonic() + 180
         while rows_of("killed") <= methods_done * IMAGES:
             assert time.monotonic() < limit

@@ -117,10 +117,12 @@ def test_twenty_rows_of_a_bundle_come_out_again_elsewhere(elsewhere: Path) -> No
     found = validated("verify", typed("verify", "bundle", "--data", "pictures", "--json"))
     assert (found["drawn"], found["agreed"], found["rows"]) == (20, 20, 36)
     assert found["problems"] == found["differing"] == []
-    said = typed("verify", "bundle", "--data", "pictures", "--seed", "4")
+    asked = ("--data", "pictures", "--seed", "4", "--recompute", "34")
+    said = typed("verify", "bundle", *asked)
     assert said.exit_code == 0
-    assert "20 of 20 rows computed again agree, of 36 (--seed 4)" in said.stderr
-    assert "one row with 56 %" in said.stderr
+    assert "34 of 34 rows computed again agree, of 36 (--seed 4)" in said.stderr
+    assert "one row with 94 %" in said.stderr
+    assert "15 % with 100 %" in said.stderr
 
 
 def test_without_images_hashes_and_sums_alone_are_checked_and_that_is_said(
