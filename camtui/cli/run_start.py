@@ -390,9 +390,16 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
 
 
 def _print_table(path: Path) -> None:
-    from camtui.format import best_of, print_lines, screen_lines, summary_table
+    from camtui.format import (
+        TableOptions,
+        best_of,
+        print_lines,
+        screen_lines,
+        summary_table,
+    )
     from evaluator.store.reader import RunReader
 
     with RunReader(path) as reader:
-        table, console = summary_table(reader), stdout_console()
-        print_lines(screen_lines(table, console.width, said=best_of(table)), console)
+        options, console = TableOptions(), stdout_console()
+        table = summary_table(reader, options)
+        print_lines(screen_lines(table, console.width, said=best_of(reader, options)), console)
