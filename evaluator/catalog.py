@@ -284,7 +284,7 @@ def metric(key: str) -> Metric:
     if key not in metrics:
         raise UsageError(
             f"unknown metric '{key}'",
-            f"{name_hint(key, metrics)}known: {', '.join(metrics)}, or all for every one",
+            f"{name_hint(key, metrics)}list them: camtui metrics",
         )
     return metrics[key]
 

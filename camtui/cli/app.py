@@ -21,7 +21,7 @@ from camtui.cli import commands
 from camtui.cli.command import run_command, write_commands
 from camtui.cli.console import close_quietly, has_screen, print_error
 from evaluator.errors import CamtuiError, OutputUnwritable
-from evaluator.text import nearest, printable
+from evaluator.text import did_you_mean, nearest, printable
 
 
 class LazyCommands(Mapping[str, Any]):
@@ -120,6 +120,8 @@ class Commands(TyperGroup):
 
 def _usage_message(error: typer.TyperException) -> str:
     """Return what is wrong with the words that were typed, in one line."""
+    if (option := _unknown_option(error)) is not None:
+        return f"no option '{printable(option, 60)}'"
     return " ".join(error.format_message().split()).replace("Value error, ", "")
 
 
@@ -187,6 +189,11 @@ def camtui(
         run_command(ctx, "watch" if has_screen() else "status")
 
 
+def _unknown_option(error: typer.TyperException) -> str | None:
+    """The option that was typed and is none."""
+    return getattr(error, "option_name", None) if hasattr(error, "possibilities") else None
+
+
 def _next_command(error: typer.TyperException) -> str:
     """Return the command to type after a usage error: the example, or help."""
     context = getattr(error, "ctx", None)
@@ -194,6 +201,14 @@ def _next_command(error: typer.TyperException) -> str:
         return "camtui --help"
     example = re.search(r"Example: (.+)", context.command.help or "")
     help_ = f"{context.command_path} --help"
+    if (option := _unknown_option(error)) is not None:
+        known = [
+            name
+            for parameter in context.command.get_params(context)
+            if not getattr(parameter, "hidden", False)
+            for name in parameter.opts
+        ]
+        return f"{did_you_mean(option, known)}{help_}"
     return (
         f"for example {example[1]}; {help_}"
         if example and error.format_message().startswith("Missing ")

@@ -181,7 +181,13 @@ def start_run(request: RunRequest, stored: StoredRun | None, output: OutputOptio
     if output.foreground:
         raise typer.Exit(_in_foreground(request, as_json=output.json))
 
+    plan = request.plan
+    network = plan.backbones[0].name if plan else "its first network"
+    doing = "looking for the images"
+
     def found(remarks: list[str]) -> None:
+        nonlocal doing
+        doing = f"loading {network} and trying it on an image"
         _remember_folders(request)
         if not output.quiet:
             for line in remarks:
@@ -189,9 +195,12 @@ def start_run(request: RunRequest, stored: StoredRun | None, output: OutputOptio
             if warning := logind_warning():
                 print_message(f"warning: {warning}")
         if say:
-            print_message(f"{preparing} starting its driver and loading the first network")
+            print_message(f"{preparing} {doing}")
 
-    handoff = launch(request, found, partial(_print_waiting, request) if say else None)
+    def wait(seconds: float) -> None:
+        print_message(f"{preparing} {doing}, {duration(seconds)} so far")
+
+    handoff = launch(request, found, wait if say else None)
     if not output.quiet:
         for line in filter(None, (handoff.labels, *handoff.remarks)):
             print_message(line)
@@ -285,16 +294,6 @@ def _remember_folders(request: RunRequest) -> None:
         remember(Path(folder))
 
 
-def _print_waiting(request: RunRequest, seconds: float) -> None:
-    """Print what a run waits for before it is under way."""
-    plan = request.plan
-    network = plan.backbones[0].name if plan else "its first network"
-    print_message(
-        f"preparing {request.run_reference}: loading {network} and trying it on an image, "
-        f"{duration(seconds)} so far"
-    )
-
-
 def _fetch_missing_weights(
     request: RunRequest,
     stored: StoredRun | None,
@@ -386,9 +385,16 @@ def _follow(handoff: LaunchedRun, *, quiet: bool, as_json: bool) -> int:
 
 
 def _print_table(path: Path) -> None:
-    from camtui.format import best_of, print_lines, screen_lines, summary_table
+    from camtui.format import (
+        TableOptions,
+        best_of,
+        print_lines,
+        screen_lines,
+        summary_table,
+    )
     from evaluator.store.reader import RunReader
 
     with RunReader(path) as reader:
-        table, console = summary_table(reader), stdout_console()
-        print_lines(screen_lines(table, console.width, said=best_of(table)), console)
+        options, console = TableOptions(), stdout_console()
+        table = summary_table(reader, options)
+        print_lines(screen_lines(table, console.width, said=best_of(reader, options)), console)

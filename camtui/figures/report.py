@@ -16,7 +16,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TextIO
 
 from camtui.export.records import run_record
-from camtui.format.cells import SIGNS, CellView, Paired, cell_views, shown_metrics
+from camtui.format.cells import (
+    SIGNS,
+    Answer,
+    CellView,
+    answers,
+    best_first,
+    cell_views,
+    shown_metrics,
+)
 from camtui.format.notes import block_notes, block_title, in_print, mean_notes, run_notes, run_title
 from camtui.format.numbers import half_width, metric_header, percent, with_interval
 from camtui.format.table import (
@@ -34,7 +42,7 @@ from camtui.ranks import ranked
 from evaluator.errors import NotFound, UsageError
 from evaluator.metrics.base import Metric
 from evaluator.records import Cell
-from evaluator.statistics import FEWEST_TESTED, PairedDifference
+from evaluator.statistics import FEWEST_TESTED
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
@@ -237,20 +245,9 @@ def ranking_table(
     blocks = []
     for name in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == name]
-        rows = tuple(_ranking_row(view, group, ordered, names) for view in _best_first(group))
+        rows = tuple(_ranking_row(view, group, ordered, names) for view in best_first(group))
         blocks.append(replace(heading(name, group), rows=rows))
     return Table(title, tuple(columns), tuple(blocks))
-
-
-def _best_first(group: Sequence[CellView]) -> list[CellView]:
-    """Return each map of a backbone once, by ADCC, controls behind the others."""
-
-    def place(view: CellView) -> tuple[bool, float]:
-        mean = view.mean("adcc")
-        return view.control, -mean.value if mean else 1.0
-
-    methods = {view.cell.method for view in group}
-    return sorted((view for view in group if view.twin not in methods), key=place)
 
 
 def _ranking_row(
@@ -266,50 +263,6 @@ def _ranking_row(
         first, n, *values = row.entries
         row = replace(row, entries=(first, *values, n))
     return replace(row, control=view.control)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Which method of a backbone is best in ADCC.
-
-    Attributes:
-        best: its cell; ahead: of the next other average, by the paired difference.
-        tied: cells that are not separated from it.
-    """
-
-    best: CellView
-    ahead: PairedDifference | None
-    next: CellView | None
-    tied: tuple[CellView, ...]
-
-    @property
-    def certain(self) -> bool:
-        """Whether the paired test separates it from every other method."""
-        return self.next is not None and not self.tied and self.ahead is not None
-
-
-def answers(views: Sequence[CellView], paired: Paired) -> list[Answer]:
-    """Return the best method of each backbone that has one, by its ADCC and the marks of it."""
-    metric, found = "adcc", []
-    for name in dict.fromkeys(view.cell.backbone for view in views):
-        group = [view for view in views if view.cell.backbone == name]
-        ranked = [view for view in _best_first(group) if view.marks.get(metric) == "best"]
-        if not ranked:
-            continue
-        best, mean = ranked[0], ranked[0].mean(metric)
-        others = [
-            view
-            for view in _best_first(group)
-            if not (view.control or view.unranked)
-            and (other := view.mean(metric)) is not None
-            and mean is not None
-            and other.value != mean.value
-        ]
-        behind = others[0] if others else None
-        ahead = paired(metric, best.cell.id, behind.cell.id) if behind else None
-        tied = tuple(view for view in others if view.marks.get(metric) == "tie")
-        found.append(Answer(best, ahead, behind, tied))
-    return found
 
 
 def answer_html(
@@ -387,7 +340,7 @@ def rank_chart(
     groups = {
         name: [
             view
-            for view in _best_first([v for v in views if v.cell.backbone == name])
+            for view in best_first([v for v in views if v.cell.backbone == name])
             if view.mean("adcc") is not None and not (view.control or view.unranked)
         ]
         for name in dict.fromkeys(view.cell.backbone for view in views)
@@ -498,7 +451,7 @@ def _leading(views: Sequence[CellView]) -> list[CellView]:
     for name in dict.fromkeys(view.cell.backbone for view in views):
         group = [v for v in views if v.cell.backbone == name and v.mean("adcc") is not None]
         if group:
-            firsts[name] = _best_first(group)[0]
+            firsts[name] = best_first(group)[0]
     return list(firsts.values())
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TextIO
 from camtui.compare import Values, protocol_differences, values_of
 from camtui.figures.report import (
     answer_html,
-    answers,
     begin_page,
     drawn,
     end_page,
@@ -22,7 +21,7 @@ from camtui.figures.report import (
     section,
     table_html,
 )
-from camtui.format.cells import CellView, cell_views, rank_cells
+from camtui.format.cells import CellView, answers, cell_views, rank_cells
 from camtui.format.notes import block_notes
 from camtui.format.numbers import ABSENT, count, metric_header
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow

@@ -221,3 +221,58 @@ def may_tie(best: CellView, view: CellView, metric: Metric, level: float) -> boo
     largest = first.se + second.se
     distance = abs(first.value - second.value)
     return t_test_p(distance / largest if largest else inf, first.n - 1) > level
+
+
+def best_first(group: Sequence[CellView]) -> list[CellView]:
+    """Return each map of a backbone once, by ADCC, controls behind the others."""
+
+    def place(view: CellView) -> tuple[bool, float]:
+        mean = view.mean("adcc")
+        return view.control, -mean.value if mean else 1.0
+
+    methods = {view.cell.method for view in group}
+    return sorted((view for view in group if view.twin not in methods), key=place)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which method of a backbone is best in ADCC.
+
+    Attributes:
+        best: its cell; ahead: of the next other average, by the paired difference.
+        tied: cells that are not separated from it.
+    """
+
+    best: CellView
+    ahead: PairedDifference | None
+    next: CellView | None
+    tied: tuple[CellView, ...]
+
+    @property
+    def certain(self) -> bool:
+        """Whether the paired test separates it from every other method."""
+        return self.next is not None and not self.tied and self.ahead is not None
+
+
+def answers(views: Sequence[CellView], paired: Paired, metric: str = "adcc") -> list[Answer]:
+    """Return the best method of each backbone that has one, by the marks of the cells."""
+    found = []
+    for name in dict.fromkeys(view.cell.backbone for view in views):
+        group = [view for view in views if view.cell.backbone == name]
+        ranked = [view for view in best_first(group) if view.marks.get(metric) == "best"]
+        if not ranked:
+            continue
+        best, mean = ranked[0], ranked[0].mean(metric)
+        others = [
+            view
+            for view in best_first(group)
+            if not (view.control or view.unranked)
+            and (other := view.mean(metric)) is not None
+            and mean is not None
+            and other.value != mean.value
+        ]
+        behind = others[0] if others else None
+        ahead = paired(metric, best.cell.id, behind.cell.id) if behind else None
+        tied = tuple(view for view in others if view.marks.get(metric) == "tie")
+        found.append(Answer(best, ahead, behind, tied))
+    return found

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from camtui.format.table import Block, Entry, Field, Table, TableRow, column_widths, table_lines
+from camtui.format.cells import Answer, CellView, answers
+from camtui.format.numbers import half_width, percent
+from camtui.format.table import (
+    Field,
+    Table,
+    TableOptions,
+    TableRow,
+    chosen_views,
+    column_widths,
+    table_lines,
+)
+from evaluator import catalog
 from evaluator.catalog import ROW_METRICS
 from evaluator.text import counted
+
+if TYPE_CHECKING:
+    from evaluator.store.reader import RunReader
 
 HEADLINE = "adcc"
 """The column that is kept, and of which the sentence is."""
@@ -109,34 +124,33 @@ def _wrapped(line: list[Field], width: int) -> Iterator[list[Field]]:
         yield [Field(part, field.role)]
 
 
-def best_of(table: Table) -> list[str]:
+def best_of(reader: RunReader, options: TableOptions) -> list[str]:
     """Return a sentence for each network: its best method in ADCC, and whether that is certain.
 
-    Empty for a network without ranks, and for a table that is not of methods by network.
+    None for a network without ranks.
     """
-    keys = [column.key for column in table.columns]
-    if HEADLINE not in keys or keys[:1] != ["method"]:
-        return []
-    place = keys.index(HEADLINE)
-    sentences = [_best(block, place) for block in table.blocks if block.title]
-    return [sentence for sentence in sentences if sentence]
+    views = chosen_views(reader, [catalog.metric(HEADLINE)], options)
+    found = answers(views, reader.averages.paired)
+    return [_sentence(one, views, options.digits) for one in found]
 
 
-def _best(block: Block, place: int) -> str:
-    marked: dict[str, list[str]] = {}
-    values: dict[str, Entry] = {}
-    for row in block.rows:
-        name, entry = row.entries[0].text, row.entries[place]
-        marked.setdefault(entry.mark, []).append(name)
-        values[name] = entry
-    if "best" not in marked:
-        return ""
-    best = marked["best"]
-    number = f"{values[best[0]].text} {values[best[0]].interval}".rstrip()
-    tied = marked.get("tie", [])
-    so_far = " so far" if values[best[0]].partial else ""
-    sure = f"not certainly above {', '.join(tied)}" if tied else "certainly above the others"
-    return (
-        f"{block.title.partition(' (')[0]}: {' and '.join(best)} "
-        f"{'is' if len(best) == 1 else 'are'} best in ADCC{so_far}, {number}, {sure}."
-    )
+def _sentence(one: Answer, views: Sequence[CellView], digits: int) -> str:
+    cell, mean = one.best.cell, one.best.mean(HEADLINE)
+
+    def name(view: CellView) -> str:
+        own = view.cell
+        same = [
+            other.cell.method
+            for other in views
+            if (other.cell.backbone, other.twin) == (own.backbone, own.method)
+        ]
+        return " = ".join((own.method, *same))
+
+    number = f"{percent(mean.value if mean else None, digits)} {half_width(mean, digits)}".rstrip()
+    words = f"{cell.backbone}: {name(one.best)} is best in ADCC"
+    words += f"{' so far' if one.best.partial else ''}, {number}"
+    if one.tied:
+        words += f", not certainly above {', '.join(map(name, one.tied))}"
+    elif one.certain:
+        words += ", certainly above the others"
+    return f"{words}."

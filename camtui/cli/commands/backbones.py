@@ -136,7 +136,7 @@ def backbones(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the networks, and whether their weights are here; or check one.
+    """List the networks, and which weights are here; or check one.
 
     Those that installed packages register stand behind camtui's own; their code is not imported.
     Naming code with --check allows it to run from now on.

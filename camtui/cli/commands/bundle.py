@@ -24,7 +24,7 @@ def bundle(
         typer.Option("--output", "-o", metavar="DIR", help="A folder that is not there yet."),
     ],
 ) -> None:
-    """Write a run as a folder for others: no pixels, no path of this machine.
+    """Write a run as a folder for others, without pixels or paths.
 
     Averages and images as CSV, every row as Parquet (CSV without pyarrow), the plan, a report,
     what to cite, the run itself for camtui watch, and a manifest with the hash of each file. What

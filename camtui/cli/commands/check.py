@@ -63,7 +63,9 @@ def check(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Check a method or a metric against the rules of all, on small networks; or load a network.
+    """Check a method or a metric against the rules of all.
+
+    On small networks; a network is loaded and tried.
 
     With --against the maps of two methods are compared instead, image by image: a class of captum,
     pytorch-grad-cam or torchcam with ours, for example. It exits 1 where no network had both maps.

@@ -39,7 +39,7 @@ def judge(
     wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the metrics of a run by where the objects are known to be.
+    """Judge a run's metrics by where the objects are known to be.
 
     For each metric, with 95 % intervals: whether it orders the methods as mass accuracy and rank
     accuracy do (Kendall's tau); how often it puts a control above every method; whether it notices

@@ -33,11 +33,11 @@ def masked(
     ],
     data: NamedDataOption = None,
 ) -> None:
-    """Write the explanation images that a network was shown, as lossless tensors.
+    """Write the explanation images that a network was shown.
 
-    For each image a file PATH/OF/IMAGE.jpg.npy: image times map, normalised, [channels, side, side]
-    in float32, as the network takes it (600 kB at 224 x 224). A program that explains these gives
-    the maps that -m maps:PLACE:second=PLACE takes.
+    Without loss: for each image a file PATH/OF/IMAGE.jpg.npy: image times map, normalised,
+    [channels, side, side] in float32, as the network takes it (600 kB at 224 x 224). A program that
+    explains these gives the maps that -m maps:PLACE:second=PLACE takes.
 
     Example: camtui masked val resnet50/maps -o val-masked
     """

@@ -34,7 +34,7 @@ def merge(
         ),
     ],
 ) -> None:
-    """Make one run out of several: other images, methods or networks of one protocol.
+    """Make one run out of several that have one protocol.
 
     Plan, image hashes, networks and methods must be the same where two runs have them, and so must
     every value that two runs have; else the merge is refused with what differs. Sums are computed

@@ -23,7 +23,7 @@ app = command_app()
 
 @app.command(cls=Command)
 def metrics(json: JsonOption = False) -> None:
-    """List the metrics: what each measures, and which direction is better.
+    """List the metrics: what each measures, and what is better.
 
     Those that installed packages register stand behind camtui's own; their code is not imported.
 

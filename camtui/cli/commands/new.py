@@ -47,7 +47,9 @@ def new(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write NAME.py, a method, a metric or a network that runs, and test_NAME.py.
+    """Write a method, a metric or a network that runs, and its test.
+
+    NAME.py and test_NAME.py.
 
     Example: camtui new method mycam
     """

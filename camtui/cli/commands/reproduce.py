@@ -113,7 +113,7 @@ def reproduce(
     on_finish: OnFinishOption = "",
     dry_run: DryRunOption = False,
 ) -> None:
-    """Measure the table of a paper again, and set its numbers beside ours.
+    """Measure a paper's table again, beside the paper's numbers.
 
     poppi2021: Table 2 of the paper that introduced ADCC: six networks with torchvision's weights
     of 2021, six methods, seven metrics, the 50,000 images of ImageNet's validation set. It is a run

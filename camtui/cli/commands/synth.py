@@ -46,7 +46,7 @@ def synth(
         ),
     ] = "shapes",
 ) -> None:
-    """Draw images of shapes on textured backgrounds, with the masks of the shapes.
+    """Draw images of shapes with masks, on textured backgrounds.
 
     Eight classes, told apart by one outline and by nothing else: that of the object, or, in the
     world marks, that of a small mark on it. DIR/images has class folders for --data, DIR/masks the

@@ -45,7 +45,9 @@ def table(
 
         check(request)
         found, console = table_of(reader, request), stdout_console()
-        lines = screen_lines(found, console.width, said=best_of(found), wide=wide)
+        of_methods = request.layout == "blocks" and not request.by
+        said = best_of(reader, request.options) if of_methods else []
+        lines = screen_lines(found, console.width, said=said, wide=wide)
         print_lines(lines, console)
     else:
         to_stdout(reader, request)

@@ -62,7 +62,7 @@ def verify(
     allow_code: AllowCodeOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a run of somebody's: hashes, checksums, sums, then rows drawn at random.
+    """Check a run: hashes, checksums, sums, rows computed again.
 
     Rows are computed again here and must agree within the tolerance of docs/protocol.md; the share
     of forged rows that this would have shown is said. Without the images hashes and sums alone are

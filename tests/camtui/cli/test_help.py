@@ -32,6 +32,7 @@ def test_every_command_is_listed_once_under_a_task() -> None:
         name for name in listed if name in COMMANDS
     ]
     assert "Others:" not in text
+    assert [line for line in text.splitlines()[1:] if "..." in line] == [], "none is cut"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

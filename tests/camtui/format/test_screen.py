@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from camtui.format import best_of, continued, pivot_table, screen_lines, summary_table
+from camtui.format import TableOptions, best_of, continued, screen_lines, summary_table
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
 from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
@@ -69,18 +70,28 @@ def test_the_best_is_said_for_each_network(tmp_path: Path) -> None:
     )
     with RunReader(path) as reader:
         table = summary_table(reader)
-        said = best_of(table)
+        said = best_of(reader, TableOptions())
         assert [one.partition(":")[0] for one in said] == ["vgg16", "resnet50"]
         for block, sentence in zip(table.blocks, said, strict=True):
             marks = {row.entries[0].text: row.entries[-1].mark for row in block.rows}
             tied = [name for name, mark in marks.items() if mark == "tie"]
             (best,) = [name for name, mark in marks.items() if mark == "best"]
             assert f": {best} is best in ADCC, " in sentence
-            sure = f"not certainly above {', '.join(tied)}." if tied else "certainly above"
+            sure = ", not certainly above " if tied else ", certainly above the others."
             assert sure in sentence
-        assert best_of(pivot_table(reader, "adcc")) == []
+            named = sentence.partition("certainly above ")[2].rstrip(".")
+            assert not tied or sorted(re.split(", | = ", named)) == sorted(tied)
+        assert best_of(reader, TableOptions(ranks=False)) == []
+
+
+def test_equal_maps_are_named_together_and_are_not_above_each_other(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", backbones=["resnet50"], methods=["gradcam", "cam"])
+    with RunReader(path) as reader:
+        (said,) = best_of(reader, TableOptions())
+    assert said.startswith("resnet50: gradcam = cam is best in ADCC, ")
+    assert "certainly" not in said
 
 
 def test_few_images_have_no_answer(tmp_path: Path) -> None:
     with RunReader(make_run(tmp_path / "a.db", images=4)) as reader:
-        assert best_of(summary_table(reader)) == []
+        assert best_of(reader, TableOptions()) == []
