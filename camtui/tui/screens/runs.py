@@ -286,13 +286,14 @@ class RunsScreen(ListScreen):
         else:
             same = "the same plan as the run that is open"
             words = differences(mine.plan, chosen.plan) or [same]
-        panel, preview = self.query_one("#difference"), self.query_one("#run-preview", TextLines)
-        panel.border_title = rule(f"against the open run, {printable(self.connection.path.stem)}")
+        panel = self.query_one("#difference", TextLines)
+        preview = self.query_one("#run-preview", TextLines)
+        panel.entitle(rule(f"against the open run, {printable(self.connection.path.stem)}"))
         if chosen is not None and chosen.problem:
             self.put("difference", [[Field(f" {chosen.problem}", "error")]])
         else:
             self.put("difference", [[Field(f" {printable(line, 300)}", "dim")] for line in words])
-        preview.border_title = rule(chosen.path.stem) if chosen else ""
+        preview.entitle(rule(chosen.path.stem) if chosen else "")
         preview.show(preview_lines(chosen, *preview.size) if chosen else [])
 
     def on_cursor_moved(self, _: CursorMoved) -> None:

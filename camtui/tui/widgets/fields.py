@@ -53,6 +53,7 @@ class TextLines(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, classes=classes)
         self._lines: list[tuple[Field, ...]] = []
+        self._title = ""
 
     def show(self, lines: Sequence[Spans]) -> None:
         """Show these lines; what is as before is not painted again."""
@@ -63,6 +64,12 @@ class TextLines(Widget):
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:
                 self.refresh(Region(0, y, self.size.width, 1))
+
+    def entitle(self, title: str) -> None:
+        """Show a title in the rule above; Textual paints all lines again, also for the same one."""
+        if title != self._title:
+            self._title = title
+            self.border_title = title
 
     @property
     def lines(self) -> Sequence[Spans]:

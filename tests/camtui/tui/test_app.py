@@ -234,7 +234,6 @@ EVERYWHERE = {
     "played": ("3", "space", "left"),
     "log": ("5",),
     "help": ("question_mark",),
-    "dialog": ("e",),
     "palette": ("colon",),
 }
 """Keys to every screen of one run."""

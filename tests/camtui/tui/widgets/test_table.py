@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rich.style import Style
 from textual.app import App, ComposeResult
@@ -9,7 +11,7 @@ from textual.geometry import Region
 
 from camtui.format import Field, TableColumn
 from camtui.tui.theme import contrast, textual_theme
-from camtui.tui.widgets.fields import Line
+from camtui.tui.widgets.fields import Line, TextLines
 from camtui.tui.widgets.table import CursorMoved, EndNear, LineTable, RowOpened
 
 COLUMNS = [
@@ -79,6 +81,33 @@ async def test_one_region_for_each_row_that_changed_and_none_for_the_rest() -> N
             changed[place] = Line(f"row {place}", tuple(Field("2.00") for _ in range(7)))
         table.show(COLUMNS, changed)
         assert table.painted == [(Region(0, 3, 80, 1),), (Region(0, 8, 80, 1),)]
+
+
+async def test_a_title_that_is_as_before_paints_nothing() -> None:
+    painted: list[str] = []
+
+    class WatchedLines(TextLines):
+        def refresh(self, *regions: Region, **options: Any) -> Any:
+            painted.append(self._title)
+            return super().refresh(*regions, **options)
+
+    class WatchedHost(Host):
+        def compose(self) -> ComposeResult:
+            yield WatchedLines(id="panel")
+
+    app = WatchedHost()
+    async with app.run_test(size=(80, 24)) as pilot:
+        panel = app.query_one(WatchedLines)
+        panel.entitle("first")
+        panel.show([[Field("one")]])
+        await pilot.pause()
+        painted.clear()
+        panel.entitle("first")
+        panel.show([[Field("one")]])
+        assert painted == []
+        panel.entitle("second")
+        assert painted
+        assert str(panel.border_title) == "second"
 
 
 async def test_the_cursor_stays_on_its_key_when_rows_come_and_go() -> None:
