@@ -45,7 +45,7 @@ def test_a_dry_run_prices_the_six_networks_and_says_which_files_are_wanted(
     prices = dict(
         line.removeprefix("network").strip().split(": ", 1)
         for line in done.stdout.splitlines()
-        if line.startswith("network")
+        if line.startswith("network ")
     )
     assert list(prices) == NETWORKS
     assert prices["resnet50"] == f"{12 * (7 + 270 + 4098 + 54):,} passes"
@@ -100,7 +100,8 @@ def test_it_grows_ends_in_the_papers_numbers_and_says_whose_weights_these_are(ho
     whole = typed(*ask(home, *words))
     assert whole.exit_code == 0, whole.stderr
     assert "not the paper's weights; no result" in whole.stderr
-    assert "beside Table 2 of the paper · not the paper's weights, number of images" in whole.stdout
+    told = " ".join(whole.stdout.split())
+    assert "beside Table 2 of the paper · not the paper's weights, number of images" in told
     assert whole.stdout.count("not the paper's)") == 6
     assert "What the paper claims, here" in whole.stdout
     assert "ADCC puts every true method before Fake-CAM" in whole.stdout
