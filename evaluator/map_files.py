@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -237,24 +237,30 @@ def _opened(place: Path) -> Maps:
     return _Folder(place) if place.is_dir() else _Archive(place)
 
 
-def check_one_each(references: Iterable[str], paths: Sequence[bytes]) -> None:
+def check_one_each(
+    references: Iterable[str], paths: Sequence[bytes], begun: Mapping[str, int] | None = None
+) -> None:
     """Raise if two images would have one map: ``n01/a.jpg`` and ``n01/a.png`` that of ``n01/a``.
 
     Args:
         references: of a plan's code, which may be read; of them those of maps are looked at.
         paths: of the images.
+        begun: reference → how many images, the first ones, a run has with it. What they share
+            stays: earlier versions did not refuse it.
 
     Raises:
         NotFound: a place of maps is gone. UsageError: two images have one map.
     """
-    for place in (place for text in references for place in as_reference(text).maps):
-        maps, owners = _opened(place), dict[bytes, bytes]()
-        for path in paths:
+    places = ((one, place) for one in references for place in as_reference(one).maps)
+    for reference, place in places:
+        maps, owners = _opened(place), dict[bytes, int]()
+        kept = (begun or {}).get(reference, 0)
+        for number, path in enumerate(paths):
             found = maps.found(path)
-            other = found and owners.setdefault(found, path)
-            if found and other and other != path:
+            other = owners.setdefault(found, number) if found else number
+            if found and other != number and number >= kept:
                 raise UsageError(
-                    f"{printable(other)} and {printable(path)} would both have the map "
+                    f"{printable(paths[other])} and {printable(path)} would both have the map "
                     f"{printable(found)} in {printable(place)}",
                     f"name one for each, by the whole name of its image: {printable(path)}.npy",
                 )

@@ -131,7 +131,11 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     plan = extended(before, asked) if before else asked
     manifest = planned_images(plan, stored.listing if stored else None)
     check_target(plan, manifest)
-    check_one_each((code.reference for code in asked.code), [one.path for one in manifest.images])
+    check_one_each(
+        (code.reference for code in asked.code),
+        [one.path for one in manifest.images],
+        stored.images_by_code if stored else {},
+    )
     look = _forecast(request, plan, before, len(manifest.images))
     work = _work(request, plan, before, len(manifest.images), look)
     known = _known_timings(request, plan)

@@ -108,7 +108,11 @@ def look_at_data(
     if stored and manifest.sha256 != stored.listing.sha256:
         manifest = _with_stored_images(request, plan, stored, manifest)
     check_target(plan, manifest)
-    check_one_each((code.reference for code in plan.code), [one.path for one in manifest.images])
+    check_one_each(
+        (code.reference for code in plan.code),
+        [one.path for one in manifest.images],
+        stored.images_by_code if stored else {},
+    )
     images, remarks = len(manifest.images), manifest.remark_lines()
     truths = planned_truth(plan)
     having = images if truths is None else truths.having(manifest.images)

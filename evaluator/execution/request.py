@@ -213,6 +213,11 @@ class StoredRun(NamedTuple):
     begun_earlier: bool
     loaded: dict[str, LoadedBackbone | None]
 
+    @property
+    def images_by_code(self) -> dict[str, int]:
+        """Reference of the plan's code → how many images the run has with it."""
+        return dict.fromkeys((one.reference for one in self.plan.code), self.info.image_count)
+
 
 def stored_run(database: Path) -> StoredRun | None:
     """The run in a file, ``None`` where there is none: no file, or one without a run.

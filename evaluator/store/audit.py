@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -88,10 +89,10 @@ def _changed(reader: RunReader) -> Iterator[str]:
         f"{table} {', '.join(map(printable, key))}: not what was written"
         for table, key in reader.checks.damaged_records()
     ]
+    name_of = cache(reader.checks.cell_name)  # every row of a cell may be damaged
     for cell, image, metric in reader.checks.damaged_rows():
         what = printable(metric) or "the row"
-        name = reader.checks.cell_name(cell)
-        found.append(f"{name}, image {image}: {what} is not what was written")
+        found.append(f"{name_of(cell)}, image {image}: {what} is not what was written")
     yield from found[:_SHOWN]
     if len(found) > _SHOWN:
         yield f"and {counted(len(found) - _SHOWN, 'record')} more that are not what was written"

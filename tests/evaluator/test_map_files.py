@@ -83,6 +83,9 @@ def test_two_images_that_would_share_a_map_are_refused_by_name(tmp_path: Path, m
         check_one_each(["mine.py:MyCAM", f"maps:{shared}"], images)
     assert "n01/a.png.npy" in error.value.hint
     check_one_each([f"maps:{shared}"], images[1:])
+    with pytest.raises(UsageError, match="would both have"):
+        check_one_each([f"maps:{shared}"], images, {f"maps:{shared}": 1})
+    check_one_each([f"maps:{shared}"], images, {f"maps:{shared}": 2})  # of an earlier version
     own = made(tmp_path / "own", short | {b"n01/a.jpg.npy": npy(MAP + 1)})
     check_one_each([f"maps:{own}"], images)
     assert read(own, images[0]).tolist() == (MAP + 1).tolist()
