@@ -234,7 +234,7 @@ def test_a_row_of_another_image_s_file_is_not_sound(path: Path) -> None:
         writer.execute(
             "UPDATE images SET content = ?", (SECOND,)
         )  # a tool that keeps the image's own checksum right
-    assert problems(path) == ["cell 1, image 0: the row is not what was written"]
+    assert problems(path) == ["resnet18/gradcam, image 0: the row is not what was written"]
 
 
 def test_a_cell_with_rows_stays_what_it_is(path: Path) -> None:

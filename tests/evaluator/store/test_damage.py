@@ -94,4 +94,4 @@ def test_whoever_computes_refuses_a_row_that_was_changed(
         assert "the row of image 3 in resnet18/gradcam is not what was written" in result.stderr
         assert f"camtui doctor {path} --repair" in result.stderr.replace("\n", " ")
     with RunReader(path) as reader:
-        assert "cell 1, image 3: the row is not what was written" in audit(reader)
+        assert "resnet18/gradcam, image 3: the row is not what was written" in audit(reader)
