@@ -354,7 +354,7 @@ def test_open_choices_are_those_that_concern_the_run(usual: RunReader, tmp_path:
 @pytest.mark.parametrize(
     ("backbones", "methods", "message"),
     [
-        (["efficientnet_lite0"], ["gradcam"], "none of this run's backbones"),
+        (["efficientnet_lite0"], ["gradcam"], "none of this run's networks"),
         (["resnet18"], ["layercam"], "no number of this run"),
     ],
 )
