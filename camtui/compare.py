@@ -160,7 +160,7 @@ def compare_runs(
     only_second = tuple(name for name in theirs if name not in mine)
     notes = (
         *(f"another protocol, paired by force: {text}" for text in different),
-        *_notes(first, second),
+        *_notes(first, second, [(mine[name], theirs[name]) for name in common]),
     )
     names = printable(first.info().name), printable(second.info().name)
     return Comparison(*names, only_first, only_second, notes, _tested(found))
@@ -247,7 +247,9 @@ _SHOWN: Mapping[str, Callable[[LoadedBackbone], object]] = {
 """What two networks of one name and layer may differ in."""
 
 
-def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
+def _notes(
+    first: RunReader, second: RunReader, pairs: Sequence[tuple[Cell, Cell]]
+) -> Iterator[str]:
     if first.manifest_sha256() != second.manifest_sha256():
         yield "the data folders are not the same: images pair by path"
     if first.plan().seed != second.plan().seed:
@@ -263,6 +265,28 @@ def _notes(first: RunReader, second: RunReader) -> Iterator[str]:
                 f"{printable(each.weights)} {each.sha256[:8]}" for each in (one, other)
             )
             yield f"{name}: other weights ({weights})"
+            here = next((pair for pair in pairs if pair[0].backbone == name), None)
+            if here is not None:
+                yield from _accuracy(first, here[0], second, here[1])
+
+
+def _accuracy(first: RunReader, mine: Cell, second: RunReader, theirs: Cell) -> Iterator[str]:
+    """Yield the share of right predictions in both, over the common images with a label."""
+    right = dict(_predictions(first, mine))
+    both = [(right[path], new) for path, new in _predictions(second, theirs) if path in right]
+    if both:
+        old, new = (sum(pair[of] for pair in both) / len(both) for of in (0, 1))
+        yield (
+            f"{mine.backbone}: accuracy {100 * old:.1f} % → {100 * new:.1f} % on the "
+            f"{counted(len(both), 'common image')} with a label"
+        )
+
+
+def _predictions(reader: RunReader, cell: Cell) -> Iterator[tuple[bytes, bool]]:
+    """Yield path, and whether the prediction is the label, of every labelled image of a cell."""
+    for row, image, _ in reader.rows.of_cell(cell.id, verify=True):
+        if image.label is not None:
+            yield image.path, row.predicted == image.label
 
 
 def _differences(

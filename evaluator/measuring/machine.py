@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from evaluator.backbones import BackboneSpec, family_of
 from evaluator.catalog import method
 from evaluator.child import Answers, serve
 from evaluator.errors import NotFound, UsageError
+from evaluator.labels import classes_of_folders
 from evaluator.measuring.inputs import Loader, Normaliser
 from evaluator.measuring.pipeline import Batch, Pipeline, Scores
 from evaluator.measuring.views import BatchView
@@ -40,7 +41,8 @@ from evaluator.networks.device import (
 )
 from evaluator.networks.network import Network
 from evaluator.plan import RunPlan, validated_plan
-from evaluator.records import ImageRef, Precision
+from evaluator.records import ImageRef, LoadedBackbone, Precision
+from evaluator.sources.base import is_hidden, kind_of
 from evaluator.text import printable
 
 _SECONDS = 2.0
@@ -332,7 +334,8 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
     """Load a plan's backbone and say what it is.
 
     Args:
-        image: path of an image whose most confident classes are wanted.
+        image: path of an image whose most confident classes are wanted. The class folders around
+            it name the classes of a network without names, as in a run.
 
     Raises:
         CamtuiError: it cannot be loaded, its logits are no numbers, or the image cannot be read.
@@ -346,6 +349,8 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
     facts, record = network.backbone.facts, network.backbone.record
     assert record is not None, "it was loaded"
     _refuse_no_numbers(network.scores(record.logits[1:]), "a picture")
+    if image is not None:
+        facts = _named_around(facts, Path(image))
     found: dict[str, Any] = {
         "backbone": plan.backbones[0].name,
         **asdict(facts),
@@ -365,6 +370,32 @@ def checked(plan: RunPlan, device: torch.device, image: str | None) -> dict[str,
             for c, y in zip(best.indices, best.values, strict=True)
         ]
     return found
+
+
+def _named_around(facts: LoadedBackbone, image: Path) -> LoadedBackbone:
+    """Name the classes of a network without names by the folder of an image and those beside it."""
+    if facts.classes or not image.is_file():
+        return facts
+    root = image.parent.parent
+    folders = [
+        one for one in root.iterdir() if one.is_dir() and not is_hidden(os.fsencode(one.name))
+    ]
+    if not all(_has_images(folder) for folder in folders):
+        return facts
+    index = classes_of_folders([one.name for one in folders], (), facts.class_count).index
+    if not index:
+        return facts
+    names = tuple(sorted(index, key=index.__getitem__))
+    how = "sorted" if list(names) == sorted(names) else "in numeric order"
+    remark = f"its classes are named by the {len(names)} class folders around the image, {how}"
+    return replace(facts, classes=names, remarks=(*facts.remarks, remark))
+
+
+def _has_images(folder: Path) -> bool:
+    try:
+        return any(kind_of(name) == "image" for name in os.listdir(os.fsencode(folder)))
+    except OSError:
+        return False
 
 
 def _refuse_no_numbers(scores: Tensor, shown: str) -> None:

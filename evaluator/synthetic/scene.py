@@ -453,7 +453,7 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
         Mismatch: it holds a data set of another world, seed or side.
     """
     try:
-        have = _images_there(wanted)
+        have = images_there(wanted)
         scenes = [scene(wanted.seed, index, wanted.world) for index in range(max(count, have))]
         for folder in (wanted.images, wanted.masks, wanted.evidence):
             for name in CLASSES:
@@ -482,7 +482,7 @@ def write_images(wanted: DataSet, count: int) -> Generator[int]:
         ) from error
 
 
-def _images_there(wanted: DataSet) -> int:
+def images_there(wanted: DataSet) -> int:
     """Number of images in the folder's plan; 0 for a folder that is not there or empty."""
     if not wanted.folder.exists() or not any(wanted.folder.iterdir()):
         return 0

@@ -141,6 +141,30 @@ def test_other_seeds_are_a_note(tmp_path: Path) -> None:
     assert any("data folders are not the same" in note for note in notes)
 
 
+def test_other_weights_come_with_both_accuracies(tmp_path: Path) -> None:
+    paths = [f"x/{rank}.png".encode() for rank in range(30)]
+    first, second = run(tmp_path, "a", paths=paths), run(tmp_path, "b", paths=paths, seed=5)
+    assert not any("accuracy" in note for note in compare_runs(first, second, ADCC).notes)
+    with closing(sqlite3.connect(tmp_path / "b.db")) as connection, connection:
+        connection.execute(
+            "UPDATE backbones SET loaded = json_set(loaded, '$.sha256', ?)", ("b" * 64,)
+        )
+    right = [
+        [
+            row.predicted == image.label
+            for row, image, _ in reader.rows.of_cell(1)
+            if image.path in paths
+        ]
+        for reader in (first, second)
+    ]
+    old, new = (100 * sum(one) / len(one) for one in right)
+    assert old != new
+    assert (
+        f"resnet18: accuracy {old:.1f} % → {new:.1f} % on the 30 common images with a label"
+        in compare_runs(first, second, ADCC).notes
+    )
+
+
 def test_no_common_cell_and_no_common_image(tmp_path: Path) -> None:
     first = run(tmp_path, "a")
     with pytest.raises(NotFound, match="nothing in common: resnet18/fakecam"):

@@ -168,7 +168,12 @@ def test_the_dashboard_names_its_classes(home: Path) -> None:
 def test_a_check_says_what_a_run_would_find(home: Path) -> None:
     words = "backbones --check ./net.py:build:weights=best.safetensors --image shapes/dot/0.png"
     (home / "names.txt").write_text("\n".join(CLASSES))
+    text = " ".join(camtui(home, words).stdout.split())
+    assert "classes 5: bar, cross, dot" in text
+    assert "its classes are named by the 5 class folders around the image, sorted" in text
+    assert re.search(r"image \d\.\d+ dot", text)
     text = camtui(home, f"{words} --classes names.txt").stdout
+    assert "class folders" not in text
     assert "map 16 × 16 × 16, cut by its graph" in text
     assert "classes    5: bar, cross, dot" in text
     found = json.loads(camtui(home, f"{words} --json").stdout)

@@ -239,7 +239,8 @@ def compare(
     what the paired t test separates at 5 % over all that are listed (Holm). Rows pair by the
     names of network and method, options included, images by path. Weights may differ (that is what
     is compared) where their files have one name; target, preprocessing, precision, layer and, for
-    curves, steps must not. A change is the second run minus the first, in points.
+    curves, steps must not. A change is the second run minus the first, in points. With other
+    weights the accuracy of both runs is printed, where images have labels.
 
     Example: camtui compare before after --fail-on-drop 1
     """

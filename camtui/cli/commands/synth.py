@@ -54,7 +54,7 @@ def synth(
 
     Example: camtui synth shapes --images 1000 --seed 0
     """
-    from evaluator.synthetic.scene import WORLDS, DataSet, write_images
+    from evaluator.synthetic.scene import WORLDS, DataSet, images_there, write_images
 
     chosen = next((one for one in WORLDS if one == world), None)
     if chosen is None:
@@ -63,12 +63,16 @@ def synth(
             f"{did_you_mean(world, WORLDS)}--world {' or --world '.join(WORLDS)}",
         )
     wanted = DataSet(Path(folder).expanduser(), seed, side, chosen)
-    last = monotonic()
+    have, last = images_there(wanted), monotonic()
     for written in write_images(wanted, images):
         if monotonic() - last >= _BETWEEN_LINES:
             last = monotonic()
             print_message(f"{written:,} of {images:,} images")
     print_message(f"wrote {images:,} images with masks: {printable(wanted.folder)}")
+    if have > images:
+        print_message(
+            f"{have:,} images are there, and a run measures them all; -n {images} measures fewer"
+        )
     print_message(
         f"next: camtui run --data {printable(wanted.images)} --truth {printable(wanted.evidence)} "
         f"-b synthetic_cnn{'_marks' if chosen == 'marks' else ''} "

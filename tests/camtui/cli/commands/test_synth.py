@@ -30,6 +30,9 @@ def test_the_command_writes_images_masks_and_plan_and_says_what_to_type_next(
     )
     assert typed("synth", str(tmp_path / "again"), "-n", "6", "--seed", "2").exit_code == 0
     assert files(tmp_path / "again") == found
+    fewer = typed("synth", str(tmp_path / "again"), "-n", "4", "--seed", "2")
+    assert "6 images are there, and a run measures them all; -n 4 measures fewer" in fewer.stderr
+    assert files(tmp_path / "again") == found
 
 
 def test_the_world_of_marks_is_judged_by_its_evidence(tmp_path: Path) -> None:
