@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
 from evaluator.map_files import sha256_of
+from evaluator.methods.adapters import LIBRARIES
 from evaluator.references import Reference
 from evaluator.text import did_you_mean, printable
 
@@ -107,6 +108,7 @@ def _module_file(module: str) -> tuple[Path, Path]:
         spec = find_spec(names[0])
     except (ImportError, ValueError):
         spec = None
+    lacks_library = spec is None and names[0] in LIBRARIES
     for place in range(2, len(names) + 1):
         spec = spec and PathFinder.find_spec(
             ".".join(names[:place]), spec.submodule_search_locations
@@ -114,7 +116,9 @@ def _module_file(module: str) -> tuple[Path, Path]:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise NotFound(
             f"no module '{printable(module)}' is installed here",
-            f"a file is given with its path: ./{names[-1]}.py:Name",
+            'pip install "camtui[peers]"'
+            if lacks_library
+            else f"a file is given with its path: ./{names[-1]}.py:Name",
         )
     file = Path(spec.origin).resolve()
     depth = len(names) - (file.name != "__init__.py")
@@ -399,7 +403,7 @@ def member(reference: Reference, module: ModuleType) -> Any:
             known = [
                 name
                 for name, value in vars(module).items()
-                if getattr(value, "__module__", "") == module.__name__
+                if f"{getattr(value, '__module__', '')}.".startswith(f"{module.__name__}.")
             ]
             near = did_you_mean(reference.name, known)
             has = f"it has {', '.join(known[:6])}" if known else "it defines nothing"
