@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from evaluator import user_code
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
 from evaluator.methods.adapters import LIBRARIES
 from evaluator.references import Reference
-from evaluator.user_code import Sources, allow, load, member, sources_of
+from evaluator.user_code import Sources, allow, check_defined, load, member, sources_of
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,29 @@ def test_what_a_package_takes_from_its_parts_is_its_own(
     with pytest.raises(UsageError, match="has no 'Salency'") as caught:
         member(reference, import_module("peerlike"))
     assert caught.value.hint == "did you mean 'Saliency'? it has Saliency"
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("import torch\ndef build(): pass", True),
+        ("class Net:\n    bild = 1\ndef build(): bild = 2", True),
+        ("", True),
+        ("if True:\n    bild = build = int", False),
+        ("from net import build as bild", False),
+        ("from net import *", False),
+        ("def __getattr__(name): pass", False),
+        ("globals()['bild'] = int", False),
+        ("def f():\n    global bild\n    bild = 1\nf()", False),
+        ("def (:", False),
+    ],
+)
+def test_a_name_is_looked_for_in_the_syntax(tmp_path: Path, text: str, *, refused: bool) -> None:
+    reference = Reference(str(write(tmp_path / "mynet.py", text)), "bild")
+    with pytest.raises(UsageError, match="has no 'bild'") if refused else nullcontext() as caught:
+        check_defined(reference)
+    if caught and text:
+        assert caught.value.hint.startswith("did you mean 'build'? it has ")
 
 
 def test_a_neighbour_never_hides_an_installed_package(tmp_path: Path) -> None:

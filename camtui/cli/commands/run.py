@@ -21,7 +21,7 @@ from camtui.cli.options import (
 from camtui.cli.run_start import confirm_more_images, driver_settings, show_complete, start_run
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeOptions
-from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
+from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan, weights_notes
 from camtui.runs import reference, run_path
 from evaluator.errors import UsageError
 from evaluator.execution.request import RunRequest, known_run
@@ -159,6 +159,8 @@ def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, pa
             "Score-CAM, two thousand passes an image, is added by: camtui run --demo -b "
             "efficientnet_lite0 -m scorecam"
         )
+    for line in weights_notes(plan):
+        print_message(line)
     changes = plan_diff(stored, plan) if stored else []
     if changes:
         print_message(f"{reference(path)} is there already: {'; '.join(changes)}")

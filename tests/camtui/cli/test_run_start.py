@@ -44,7 +44,11 @@ def other_torchvision(settings: SessionSettings) -> Session:
 @pytest.mark.parametrize(
     ("session", "error", "hint"),
     [
-        ("tests.nowhere:open_session", "ModuleNotFoundError: No module named 'tests.nowhere'", "see"),
+        (
+            "tests.nowhere:open_session",
+            "ModuleNotFoundError: No module named 'tests.nowhere'",
+            "see",
+        ),
         (
             f"{__name__}:other_torchvision",
             "RuntimeError: operator torchvision::nms does not exist",

@@ -99,6 +99,23 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_a_network_of_ones_own_is_looked_for_before_anything_starts(
+    home: Path, words: list[str]
+) -> None:
+    (home / "net.py").write_text("def build():\n    raise SystemExit")
+    own = ["run", "--data", str(home / "pictures"), "-m", "gradcam", "-b"]
+    result = typed(*own, f"{home}/net.py:bild", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == "hint:  did you mean 'build'? it has build"
+    assert not (home / "runs" / "pictures.db").exists()
+    said = typed(*own, f"{home}/net.py:build", *words)
+    assert (
+        "net.py:build: weights as its code makes them; :weights=FILE loads others"
+        in said.stdout + said.stderr
+    )
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], []])
 def test_a_target_without_labels_is_refused_by_run_and_dry_run(
     home: Path, words: list[str]
 ) -> None:
