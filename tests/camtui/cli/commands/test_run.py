@@ -16,6 +16,7 @@ import pytest
 from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import SECONDS, ask, typed
 from tests.evaluator.execution.support import COMMAND, make_data, wait_until_gone
+from tests.synthetic import make_run
 
 
 def test_a_run_in_a_pipe_reports_on_stderr_and_ends_with_the_table(
@@ -331,3 +332,11 @@ def test_missing_images_of_a_list_are_named_and_may_be_left_out(home: Path) -> N
     taken = typed(*asked, "--missing", "ok")
     assert "1 of 1 images" in taken.stdout
     assert "gone.jpg" in taken.stderr
+
+
+def test_an_error_that_advises_another_name_has_a_free_one(home: Path) -> None:
+    make_run(home / "runs" / "pictures.db", data=home / "pictures")
+    make_run(home / "runs" / "pictures2.db")
+    refused = typed(*ask(home), "--seed", "3")
+    assert refused.exit_code == 4
+    assert refused.stderr.splitlines()[-1] == "hint:  choose --name pictures3 for this one"
