@@ -177,10 +177,7 @@ def _free_name(path: Path) -> str:
 def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:
     """Print what a demo leaves out, and what is added to a run that is there already."""
     if typed.demo and not (stored or typed.methods):
-        print_message(
-            "Score-CAM, two thousand passes an image, is added by: camtui run --demo -b "
-            "efficientnet_lite0 -m scorecam"
-        )
+        print_message("Score-CAM, slower, too: camtui run --demo -b efficientnet_lite0 -m scorecam")
     for line in weights_notes(plan):
         print_message(line)
     changes = plan_diff(stored, plan) if stored else []

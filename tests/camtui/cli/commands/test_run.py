@@ -340,3 +340,12 @@ def test_an_error_that_advises_another_name_has_a_free_one(home: Path) -> None:
     refused = typed(*ask(home), "--seed", "3")
     assert refused.exit_code == 4
     assert refused.stderr.splitlines()[-1] == "hint:  choose --name pictures3 for this one"
+
+
+def test_what_the_demo_leaves_out_is_one_line_to_paste(home: Path) -> None:
+    assert home.exists()
+    lines = typed("run", "--demo", "-n", "1", "-d").stderr.splitlines()
+    (line,) = [line for line in lines if "Score-CAM" in line]
+    assert line.endswith("camtui run --demo -b efficientnet_lite0 -m scorecam")
+    assert len(line) < 80
+    assert typed("wait", "demo", "--timeout", "300s").exit_code == 0
