@@ -23,7 +23,7 @@ from evaluator.methods import all_methods
 from evaluator.metrics import all_metrics
 from evaluator.references import Axis, Reference, Spec, as_reference, as_spec, installed
 from evaluator.text import printable
-from evaluator.user_code import changed, sources_of
+from evaluator.user_code import changed, check_defined, sources_of
 from evaluator.user_code_checks import described_maps
 from evaluator.user_code_facts import Code
 
@@ -223,6 +223,8 @@ class Resolver:
         )
         asked = Code(axis, known.key if known else reference.text, reference.text, sha256, package)
         if axis == "backbone":
+            if known is None and reference.file and reference.name:
+                check_defined(reference)
             described = asked
         elif known is not None and known.sha256 == sha256 and _describes(known, tails):
             described = known

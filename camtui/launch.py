@@ -373,9 +373,9 @@ def _not_begun(
     if request.db.exists():
         return error
     if error.hint.startswith("camtui logs"):
-        return type(error)(
-            f"{error.message}{_last_log_line(request.log)}", f"see {printable(request.log)}"
-        )
+        last = _last_log_line(request.log)
+        said = "" if error.message.endswith(last) else last
+        return type(error)(f"{error.message}{said}", f"see {printable(request.log)}")
     if not had_log:
         request.log.unlink(missing_ok=True)
     return error

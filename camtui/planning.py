@@ -36,6 +36,7 @@ from evaluator.plan import (
     RunPlan,
     as_begun,
     extended,
+    may_apply,
     metric_choices,
     validated,
 )
@@ -79,9 +80,31 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
             clauses.append(
                 f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}"
             )
+    if beyond := _of_the_grid(stored, asked, both):
+        clauses.append(
+            f"a run is a full grid: {beyond} is added too, another --name keeps it apart"
+        )
     if both.truth != stored.truth:
         clauses.append(f"truth from {printable(both.truth)}")
     return clauses
+
+
+def _of_the_grid(stored: RunPlan, asked: RunPlan, both: RunPlan) -> str:
+    """Return what neither of two plans names, and both together have: ``vgg16 × scorecam``."""
+    named = {
+        (spec.name, method)
+        for plan in (stored, asked)
+        for spec in plan.backbones
+        for method in plan.methods
+    }
+    pairs = [
+        f"{spec.name} × {printable(method)}"
+        for spec in both.backbones
+        for method in both.methods
+        if (spec.name, method) not in named and may_apply(method, spec)
+    ]
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return f"{', '.join(pairs[:3])}{more}"
 
 
 def _images(limit: int | None) -> str:
@@ -235,6 +258,15 @@ def missing_weights(plan: RunPlan, stored: StoredRun | None) -> list[str]:
     ]
     loaded = stored.loaded if stored else {}
     return list(dict.fromkeys(spec.key for spec in wanted if spec.name not in loaded))
+
+
+def weights_notes(plan: RunPlan) -> list[str]:
+    """Return a line on each network of the user's own that is given no weights file."""
+    return [
+        f"{spec.name}: weights as its code makes them; :weights=FILE loads others"
+        for spec in plan.backbones
+        if spec.weights == DEFAULT_WEIGHTS and family_of(spec.key).key == "factory"
+    ]
 
 
 def resolve_plan(

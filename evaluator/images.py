@@ -29,7 +29,7 @@ from evaluator.records import ImageRef
 from evaluator.sources import matching, source_at, split_place
 from evaluator.sources.base import ARRAYS, EXTENSIONS, OTHER_PICTURES, is_hidden
 from evaluator.stopping_rule import enough_to_look
-from evaluator.text import counted, did_you_mean, printable
+from evaluator.text import counted, nearest, printable
 
 LEFT_OUT = "left out: "
 """What the sentence on files that are no images begins with."""
@@ -451,8 +451,11 @@ def _existing(root: Path) -> Path:
             f"camtui run --data {shlex.quote(printable(root.parent))}",
         )
     if place is None:
+        near = _near_folder(root)
+        meant = f"did you mean '{near.name}'? " if near else ""
         raise UsageError(
-            f"no such folder: {printable(root)}", f"{_near_folder(root)}camtui run --data FOLDER"
+            f"no such folder: {printable(root)}",
+            f"{meant}camtui run --data {shlex.quote(printable(near)) if near else 'FOLDER'}",
         )
     for file in matching(place.file):
         if not file.exists():
@@ -522,9 +525,9 @@ def _labels_from_folders(paths: Iterable[bytes]) -> dict[bytes, int]:
     return {path: wnids[folder] for path in paths if (folder := folder_of(path)) in wnids}
 
 
-def _near_folder(root: Path) -> str:
+def _near_folder(root: Path) -> Path | None:
     if not root.parent.is_dir():
-        return ""
+        return None
     try:
         folders = [
             entry.name
@@ -532,5 +535,6 @@ def _near_folder(root: Path) -> str:
             if entry.is_dir() and not is_hidden(os.fsencode(entry.name))
         ]
     except OSError:
-        return ""
-    return did_you_mean(root.name, folders)
+        return None
+    near = nearest(root.name, folders)
+    return root.parent / near[0] if near else None

@@ -50,14 +50,20 @@ def nearest(given: str, known: Iterable[str]) -> list[str]:
     """The known names that are like the one given, the likest first, at most three.
 
     ``rum`` is nearer to ``run`` than to ``rm``: as many letters differ, and it is as long. ``grad``
-    is nearer to ``gradcam``, which begins so, than to ``legrad``.
+    is nearer to ``gradcam``, which begins so, than to ``legrad``. More than
+    two letters differ in a long name only.
     """
 
     def distance(name: str) -> tuple[bool, int, int]:
         begins = len(given) > 2 and name.startswith(given)
         return not begins, _edits(given, name), abs(len(name) - len(given))
 
-    return sorted(get_close_matches(given, list(known), n=6), key=distance)[:3]
+    found = [
+        name
+        for name in get_close_matches(given, list(known), n=6)
+        if given in name or _edits(given, name) <= max(2, len(given) // 3)
+    ]
+    return sorted(found, key=distance)[:3]
 
 
 def _edits(one: str, other: str) -> int:

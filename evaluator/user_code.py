@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
 from evaluator.map_files import sha256_of
+from evaluator.methods.adapters import LIBRARIES
 from evaluator.references import Reference
 from evaluator.text import did_you_mean, printable
 
@@ -107,6 +108,7 @@ def _module_file(module: str) -> tuple[Path, Path]:
         spec = find_spec(names[0])
     except (ImportError, ValueError):
         spec = None
+    lacks_library = spec is None and names[0] in LIBRARIES
     for place in range(2, len(names) + 1):
         spec = spec and PathFinder.find_spec(
             ".".join(names[:place]), spec.submodule_search_locations
@@ -114,7 +116,9 @@ def _module_file(module: str) -> tuple[Path, Path]:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise NotFound(
             f"no module '{printable(module)}' is installed here",
-            f"a file is given with its path: ./{names[-1]}.py:Name",
+            'pip install "camtui[peers]"'
+            if lacks_library
+            else f"a file is given with its path: ./{names[-1]}.py:Name",
         )
     file = Path(spec.origin).resolve()
     depth = len(names) - (file.name != "__init__.py")
@@ -399,15 +403,58 @@ def member(reference: Reference, module: ModuleType) -> Any:
             known = [
                 name
                 for name, value in vars(module).items()
-                if getattr(value, "__module__", "") == module.__name__
+                if f"{getattr(value, '__module__', '')}.".startswith(f"{module.__name__}.")
             ]
-            near = did_you_mean(reference.name, known)
-            has = f"it has {', '.join(known[:6])}" if known else "it defines nothing"
-            raise UsageError(
-                f"{printable(reference.source)} has no '{reference.name}'", f"{near}{has}"
-            )
+            raise _lacks(reference, known)
         found = getattr(found, part)
     return found
+
+
+def _lacks(reference: Reference, known: Sequence[str]) -> UsageError:
+    near = did_you_mean(reference.name, known)
+    has = f"it has {', '.join(known[:6])}" if known else "it defines nothing"
+    return UsageError(f"{printable(reference.source)} has no '{reference.name}'", f"{near}{has}")
+
+
+def check_defined(reference: Reference) -> None:
+    """Look for a name in a file's syntax; nothing is run.
+
+    A file that cannot be parsed, or may bind names that its syntax does not show, passes.
+
+    Raises:
+        UsageError: the file binds no such name.
+    """
+    try:
+        tree = ast.parse(sources_of(reference).contents[0])
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    imported = dict(_bound(tree))
+    if used & _BINDERS or {"*", "__getattr__"} & imported.keys():
+        return
+    if reference.name.partition(".")[0] not in imported:
+        raise _lacks(reference, [name for name in imported if not imported[name]])
+
+
+_BINDERS = {"globals", "locals", "vars", "setattr", "exec", "eval"}
+
+
+def _bound(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Every name that a module's statements bind, and whether it is imported."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop(0)
+        inner = ast.iter_child_nodes(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, False
+            inner = (one for one in ast.walk(node) if isinstance(one, ast.Global))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((one.asname or one.name.partition(".")[0], True) for one in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, False
+        elif isinstance(node, ast.Global):
+            yield from ((name, False) for name in node.names)
+        pending += inner
 
 
 @contextmanager

@@ -59,7 +59,8 @@ ALIASES = {
 
 
 _AS_JSON = "camtui.errors-as-json"
-"""Key in ``ctx.meta``."""
+_MEANT = "camtui.meant"
+"""Keys in ``ctx.meta``: whether errors are wanted as JSON, the command that was misspelt."""
 
 
 class Commands(TyperGroup):
@@ -75,6 +76,7 @@ class Commands(TyperGroup):
             _show_version(True)
         typed = ALIASES.get(args[0], args[0])
         if typed not in self.commands and (near := nearest(typed, [*self.commands, *ALIASES])):
+            ctx.meta[_MEANT] = near[0]
             ctx.fail(f"no command '{typed}'. Did you mean '{near[0]}'?")
         return super().resolve_command(ctx, [typed, *args[1:]])
 
@@ -201,6 +203,8 @@ def _next_command(error: typer.TyperException) -> str:
         return "camtui --help"
     example = re.search(r"Example: (.+)", context.command.help or "")
     help_ = f"{context.command_path} --help"
+    if meant := context.meta.get(_MEANT):
+        return f"camtui {meant} --help"
     if (option := _unknown_option(error)) is not None:
         known = [
             name

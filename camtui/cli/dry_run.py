@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from camtui.cli.console import print_json, print_message
 from camtui.format.notes import look_text
 from camtui.format.numbers import count, duration
-from camtui.planning import missing_weights, plan_diff
+from camtui.planning import missing_weights, plan_diff, weights_notes
 from camtui.runs import list_runs
 from camtui.status import until_record
 from evaluator.errors import CamtuiError
@@ -162,6 +162,8 @@ def print_dry_run(request: RunRequest, stored: StoredRun | None, *, as_json: boo
     if plan.target == "label" or plan.labels:
         print(f"labels    {_labels(plan, manifest)}")
     print(f"devices   {', '.join(request.settings.devices)}, {plan.precision}")
+    for line in weights_notes(asked):
+        print(f"weights   {line}")
     if absent:
         print(f"weights   not on this machine, to be fetched first: {', '.join(absent)}")
     if look is not None:

@@ -87,7 +87,7 @@ def _between_stages(status: RunStatus) -> str:
     """Return what a live run does while no stage is under way."""
     if status.progress < 1:
         return "loading a network"
-    return "everything is computed, ending"
+    return "everything is measured, the run is being closed"
 
 
 def _wait_until_closed(path: Path) -> None:

@@ -35,7 +35,7 @@ def look_text(look: Look, images: int, *, ended: bool = False) -> str:
     if look.decided is not None:
         return f"{look.rule}: met by the first {count(look.decided)} of {counted(images, 'image')}"
     if ended:
-        return f"{look.rule}: not met by all {counted(images, 'image')}"
+        return f"{look.rule}: not met after all {counted(images, 'image')}"
     return f"{look.rule}: {counted(look.images, 'image')} looked at, {more_text(look, images)}"
 
 
@@ -44,7 +44,7 @@ def more_text(look: Look, images: int) -> str:
     if look.needed is None:
         return f"how many it takes is known after {BURN_IN}, at most {count(images)}"
     if look.needed >= images:
-        return f"probably not met by all {count(images)}"
+        return f"probably not met after all {count(images)}"
     return f"about {count(max(0, look.needed - look.images))} more"
 
 

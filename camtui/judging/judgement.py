@@ -169,7 +169,8 @@ def judge(reader: RunReader, chosen: JudgeOptions = JudgeOptions()) -> list[Judg
     if not any(key in TRUTH_MEASURES for key in keys):
         raise NotFound(
             "the run has no measure of truth",
-            "camtui run … --truth MASKS --metric mass_accuracy,rank_accuracy adds it",
+            f"camtui run --name {reader.info().name} --truth MASKS "
+            "--metric mass_accuracy,rank_accuracy adds it",
         )
     cells = [cell for cell in reader.cells() if cell.applicable]
     trained = [

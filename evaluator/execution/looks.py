@@ -213,7 +213,7 @@ class EarlyEnd:
         if look is None:
             return ""
         if look.decided is None:
-            return f"--until {look.rule}: not met by all {counted(self._images, 'image')}"
+            return f"--until {look.rule}: not met after all {counted(self._images, 'image')}"
         images = counted(self._images, "image")
         return f"--until {look.rule}: met by the first {look.decided:,} of {images}"
 

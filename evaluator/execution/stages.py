@@ -129,7 +129,12 @@ def _kinds(plan: RunPlan) -> int:
 def _titles(cells: list[Cell]) -> str:
     if len(cells) > 3:
         return f"{len(cells)} methods"
-    return ", ".join(catalog.method(cell.method).title for cell in cells)
+    titles = [catalog.method(cell.method).title for cell in cells]
+    options = [cell.method[len(catalog.key_of(cell.method)) + 1 :] for cell in cells]
+    return ", ".join(
+        f"{title} {given}" if given and titles.count(title) > 1 else title
+        for title, given in zip(titles, options, strict=True)
+    )
 
 
 class Head(NamedTuple):

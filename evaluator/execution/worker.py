@@ -429,8 +429,20 @@ def as_event(error: Exception, worker: int, unit: int, *, loading: bool) -> Erro
     fatal = not no_memory and loses_device(error)
     text = text.splitlines()[0]  # CUDA adds lines of advice; they are in the log
     return Error(
-        worker, unit, "out-of-memory" if no_memory else "error", text, loading=loading, fatal=fatal
+        worker,
+        unit,
+        "out-of-memory" if no_memory else "error",
+        text,
+        hint=_OF_ONE_RELEASE if _OTHER_TORCHVISION in text else "",
+        loading=loading,
+        fatal=fatal,
     )
+
+
+_OTHER_TORCHVISION = "operator torchvision::"
+"""Words of the error of a torchvision that was built for another torch."""
+
+_OF_ONE_RELEASE = "pip install --upgrade torch torchvision"
 
 
 def _main() -> None:

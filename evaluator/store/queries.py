@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from evaluator.catalog import ROW_METRICS, value_range
@@ -27,7 +29,7 @@ from evaluator.store.checksums import Checks
 from evaluator.store.readonly import ReadOnlyFile
 from evaluator.store.schema import MEASUREMENT_COLUMNS, ROW_COLUMNS, ROW_WIDTH, row_of
 from evaluator.store.sums import ARCC_QUERY, ArccSources
-from evaluator.text import printable
+from evaluator.text import did_you_mean, printable
 
 _IMAGE = "i.id, i.path, i.size, i.label, i.content"
 """The columns of an ``ImageRef``."""
@@ -303,11 +305,17 @@ class Images:
             if text in row[1].decode("utf-8", "surrogateescape")
         ]
         if len(rows) != 1:
+            near = "" if rows else did_you_mean(text, self._names(whole="." in text))
             raise NotFound(
                 f"{len(rows) or 'no'} images match '{printable(text)}'",
-                "give its number or its whole path",
+                f"{near}give its number or its whole path: camtui worst RUN",
             )
         return ImageRef(*rows[0])
+
+    def _names(self, *, whole: bool) -> list[str]:
+        """Names of files, without their endings if not whole."""
+        paths = (os.fsdecode(path) for (path,) in self._file.all("SELECT path FROM images"))
+        return [Path(path).name if whole else Path(path).stem for path in paths]
 
     def matching(self, cell: int, words: str, classes: Sequence[int]) -> list[int]:
         """Ids of a cell's images whose path holds the words, or of one of the classes.

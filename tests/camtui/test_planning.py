@@ -195,6 +195,16 @@ def small(**changes: Any) -> RunPlan:
             {"backbones": ["vgg16"], "metrics": ["deletion"]},
             ["new backbone vgg16", "new metric deletion"],
         ),
+        (
+            {"backbones": ["resnet50", "vgg11"], "methods": ["gradcam", "cam"]},
+            {"backbones": ["vgg16"], "methods": ["layercam"]},
+            [
+                "new backbone vgg16",
+                "new method layercam",
+                "a run is a full grid: resnet50 × layercam, vgg11 × layercam, vgg16 × gradcam "
+                "is added too, another --name keeps it apart",
+            ],
+        ),
     ],
 )
 def test_what_a_request_adds(

@@ -55,6 +55,7 @@ def test_always_one_line_that_can_be_encoded(value: str | bytes, limit: int) -> 
 def test_did_you_mean_names_the_nearest_or_nothing() -> None:
     assert did_you_mean("gradcm", ["scorecam", "gradcam"]) == "did you mean 'gradcam'? "
     assert did_you_mean("zzz", ["scorecam", "gradcam"]) == ""
+    assert did_you_mean("nosuch", ["enough"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from evaluator import user_code
-from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, UsageError
+from evaluator.errors import CamtuiError, CodeNotAllowed, Mismatch, NotFound, UsageError
+from evaluator.methods.adapters import LIBRARIES
 from evaluator.references import Reference
-from evaluator.user_code import Sources, allow, load, sources_of
+from evaluator.user_code import Sources, allow, check_defined, load, member, sources_of
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +86,48 @@ def test_errors_name_the_line(tmp_path: Path, text: str, words: str) -> None:
         loaded(write(tmp_path / "mycam.py", text))
     assert words in caught.value.message
     assert caught.value.hint
+
+
+def test_a_library_of_peers_that_is_missing_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIBRARIES, "no_such_library", "no-such-library")
+    with pytest.raises(NotFound, match=r"no module 'no_such_library\.attr'") as caught:
+        sources_of(Reference("no_such_library.attr", "Saliency"))
+    assert caught.value.hint == 'pip install "camtui[peers]"'
+
+
+def test_what_a_package_takes_from_its_parts_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "peerlike/_core.py", "class Saliency: pass")
+    write(tmp_path / "peerlike/__init__.py", "from peerlike._core import Saliency")
+    monkeypatch.syspath_prepend(tmp_path)
+    reference = Reference("peerlike", "Salency")
+    with pytest.raises(UsageError, match="has no 'Salency'") as caught:
+        member(reference, import_module("peerlike"))
+    assert caught.value.hint == "did you mean 'Saliency'? it has Saliency"
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("import torch\ndef build(): pass", True),
+        ("class Net:\n    bild = 1\ndef build(): bild = 2", True),
+        ("", True),
+        ("if True:\n    bild = build = int", False),
+        ("from net import build as bild", False),
+        ("from net import *", False),
+        ("def __getattr__(name): pass", False),
+        ("globals()['bild'] = int", False),
+        ("def f():\n    global bild\n    bild = 1\nf()", False),
+        ("def (:", False),
+    ],
+)
+def test_a_name_is_looked_for_in_the_syntax(tmp_path: Path, text: str, *, refused: bool) -> None:
+    reference = Reference(str(write(tmp_path / "mynet.py", text)), "bild")
+    with pytest.raises(UsageError, match="has no 'bild'") if refused else nullcontext() as caught:
+        check_defined(reference)
+    if caught and text:
+        assert caught.value.hint.startswith("did you mean 'build'? it has ")
 
 
 def test_a_neighbour_never_hides_an_installed_package(tmp_path: Path) -> None:

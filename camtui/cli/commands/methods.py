@@ -59,6 +59,8 @@ def methods(json: JsonOption = False) -> None:
         print_line(f"{method['key']:<16} {method['title']}: {method['weighs_by']}", 17)
         print(f"{'':<16} {method['paper']}")
         cost = f"{method['forwards']:,} {'pass' if method['forwards'] == 1 else 'passes'} an image"
+        if all_methods()[method["key"]]().forwards(1, True) != method["forwards"]:
+            cost += f" at {_TYPICAL_CHANNELS:,} channels"
         needs = ", needs a GAP + linear head" if method["needs_gap_linear"] else ""
         needs += ", needs attention blocks over all tokens" if method["needs_attention"] else ""
         control = ", a control: not ranked" if method["control"] else ""
@@ -72,7 +74,7 @@ def methods(json: JsonOption = False) -> None:
             17,
         )
     print_message(
-        f"passes beyond the clean one, with {_TYPICAL_CHANNELS} channels and a GAP head; "
+        "passes beyond the clean one, which a plan counts too, with a GAP head; "
         "options: -m KEY:NAME=VALUE",
         0,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +25,9 @@ from camtui.cli.options import (
 from camtui.cli.run_start import confirm_more_images, driver_settings, show_complete, start_run
 from camtui.code_resolver import allowed_of
 from camtui.compute import ComputeOptions
-from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan
+from camtui.planning import PlanOptions, default_name, plan_diff, resolve_plan, weights_notes
 from camtui.runs import reference, run_path
-from evaluator.errors import UsageError
+from evaluator.errors import CamtuiError, UsageError
 from evaluator.execution.request import RunRequest, known_run
 from evaluator.plan import RunPlan, earlier_choices, extended
 from evaluator.text import printable
@@ -117,48 +121,65 @@ def run(
     settings = driver_settings(
         compute, batch_size=size, max_failures=max_failures, on_finish=on_finish
     )
-    stored = known_run(path)
-    before = stored.plan if stored else None
-    earlier = stored is not None and stored.begun_earlier
-    plan, named, part = resolve_plan(
-        typed, before, cuda=settings.on_cuda, allow_code=allow_code, earlier=earlier
-    )
-    if part and not output.quiet:
-        print_message(part)
-    code = (extended(before, plan) if before else plan).code
-    allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
-    request = RunRequest(
-        db=path,
-        name=path.stem,
-        plan=plan,
-        settings=settings,
-        run_reference=reference(path),
-        allowed=allowed,
-        accept_data_changes=accept_data_changes,
-    )
-    if dry_run:
-        from camtui.cli.dry_run import print_dry_run
+    with _another_name(None if db else path):
+        stored = known_run(path)
+        before = stored.plan if stored else None
+        earlier = stored is not None and stored.begun_earlier
+        plan, named, part = resolve_plan(
+            typed, before, cuda=settings.on_cuda, allow_code=allow_code, earlier=earlier
+        )
+        if part and not output.quiet:
+            print_message(part)
+        code = (extended(before, plan) if before else plan).code
+        allowed = allowed_of(code, "the same command with", allow=allow_code, named=named)
+        request = RunRequest(
+            db=path,
+            name=path.stem,
+            plan=plan,
+            settings=settings,
+            run_reference=reference(path),
+            allowed=allowed,
+            accept_data_changes=accept_data_changes,
+        )
+        if dry_run:
+            from camtui.cli.dry_run import print_dry_run
 
-        print_dry_run(request, stored, as_json=output.json)
-        return
-    plan = confirm_more_images(plan, stored, path, everything=everything)
-    request = replace(request, plan=plan)
-    if show_complete(ctx, request, stored, output):
-        return
-    if not output.quiet:
-        _print_changes(typed, plan, before, path)
-        for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
-            print_message(f"{reference(path)} goes on as it was begun: {choice}")
-    start_run(request, stored, output)
+            print_dry_run(request, stored, as_json=output.json)
+            return
+        plan = confirm_more_images(plan, stored, path, everything=everything)
+        request = replace(request, plan=plan)
+        if show_complete(ctx, request, stored, output):
+            return
+        if not output.quiet:
+            _print_changes(typed, plan, before, path)
+            for choice in earlier_choices(plan, begun_earlier=True) if earlier else ():
+                print_message(f"{reference(path)} goes on as it was begun: {choice}")
+        start_run(request, stored, output)
+
+
+@contextmanager
+def _another_name(path: Path | None) -> Iterator[None]:
+    """Put a free name into the hint of an error that advises another one; ``None``: leave it."""
+    try:
+        yield
+    except CamtuiError as error:
+        if path and error.hint:
+            error.hint = error.hint.replace("another --name", f"--name {_free_name(path)}")
+        raise
+
+
+def _free_name(path: Path) -> str:
+    """``val2`` beside ``val``."""
+    names = (f"{path.stem}{number}" for number in count(2))
+    return shlex.quote(next(name for name in names if not run_path(name).exists()))
 
 
 def _print_changes(typed: PlanOptions, plan: RunPlan, stored: RunPlan | None, path: Path) -> None:
     """Print what a demo leaves out, and what is added to a run that is there already."""
     if typed.demo and not (stored or typed.methods):
-        print_message(
-            "Score-CAM, two thousand passes an image, is added by: camtui run --demo -b "
-            "efficientnet_lite0 -m scorecam"
-        )
+        print_message("Score-CAM, slower, too: camtui run --demo -b efficientnet_lite0 -m scorecam")
+    for line in weights_notes(plan):
+        print_message(line)
     changes = plan_diff(stored, plan) if stored else []
     if changes:
         print_message(f"{reference(path)} is there already: {'; '.join(changes)}")

@@ -434,6 +434,10 @@ class GridScreen(ListScreen):
         self._overview_of, self._followed = (0, "", 0), None
         self._read_more()
 
+    def key_upper_a(self) -> None:
+        """Say where A is of use."""
+        self.notify("A compares all methods on one image: open one first, Enter twice")
+
     def action_zoom(self) -> None:
         """Show the table alone, or all panes."""
         self.toggle_class("zoomed")

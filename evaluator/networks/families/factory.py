@@ -101,7 +101,7 @@ class Factory(Family):
         )
         usual, weights = (
             Preprocessing(**_preprocessing(facts)),
-            f"as {printable(reference.short)} builds it",
+            f"weights as {printable(reference.short)} makes them",
         )
         if is_random(spec.weights):
             weights = spec.weights + fill_zero_heads(model, spec.weights)

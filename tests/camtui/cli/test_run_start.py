@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.interfaces import Session, SessionSettings
 from evaluator.store.writer import RunWriter
 from tests.camtui.cli.support import ask, typed
 from tests.evaluator.store.runs import begun, raw
@@ -34,6 +35,36 @@ def test_a_foreground_run_that_cannot_begin_is_an_error(
     assert failed.exit_code == 1
     assert "worker 1 cannot start" in failed.stderr
     assert failed.stderr.splitlines()[-1].startswith("hint:")
+
+
+def other_torchvision(settings: SessionSettings) -> Session:
+    raise RuntimeError("operator torchvision::nms does not exist")
+
+
+@pytest.mark.parametrize(
+    ("session", "error", "hint"),
+    [
+        (
+            "tests.nowhere:open_session",
+            "ModuleNotFoundError: No module named 'tests.nowhere'",
+            "see",
+        ),
+        (
+            f"{__name__}:other_torchvision",
+            "RuntimeError: operator torchvision::nms does not exist",
+            "pip install --upgrade torch torchvision",
+        ),
+    ],
+)
+def test_why_no_worker_can_start_is_said_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, session: str, error: str, hint: str
+) -> None:
+    monkeypatch.setenv("CAMTUI_DRIVER", json.dumps({"session": session}))
+    failed = typed(*ask(home))
+    assert failed.exit_code == 1
+    said, advice = failed.stderr.splitlines()[-2:]
+    assert said == f"error: worker 1 cannot start: {error}"
+    assert advice.startswith(f"hint:  {hint}")
 
 
 def test_a_followed_run_says_how_it_goes_unless_it_is_told_to_be_quiet(home: Path) -> None:

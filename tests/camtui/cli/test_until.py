@@ -109,7 +109,9 @@ def test_what_was_dropped_is_marked_and_finished_by_resume_all(
 
 def test_a_ceiling_below_what_the_rule_needs(request_: list[str]) -> None:
     done(*request_, "-n", "80", "--until", "ci<=4", "-q")
-    assert "state     complete: --until ci<=4: not met by all 80 images" in done("status", "many")
+    assert "state     complete: --until ci<=4: not met after all 80 images" in done(
+        "status", "many"
+    )
     extended = done(*request_, "-n", "300", "--dry-run")
     (said,) = re.findall(r"about (\d+) more", extended)
     assert to_do(extended) == [int(said), int(said)]

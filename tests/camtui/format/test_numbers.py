@@ -141,9 +141,9 @@ def test_before_anything_is_known() -> None:
 
 
 def test_a_rule_that_will_not_be_met() -> None:
-    assert more_text(LOOK, 340) == "probably not met by all 340"
+    assert more_text(LOOK, 340) == "probably not met after all 340"
     assert short_forecast(LOOK, 340) == ""
-    assert look_text(LOOK, 340, ended=True) == "ci<=0.5: not met by all 340 images"
+    assert look_text(LOOK, 340, ended=True) == "ci<=0.5: not met after all 340 images"
 
 
 def test_a_rule_that_is_met() -> None:

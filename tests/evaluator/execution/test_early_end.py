@@ -109,7 +109,7 @@ def test_the_expensive_method_is_looked_at_long_before_the_cheap_ones_are_throug
 def test_a_rule_that_is_not_met_ends_with_the_last_image(new_run: NewRun) -> None:
     run = new_run(60, until="ci<=1")
     finish(run)
-    assert run.status().message == "--until ci<=1: not met by all 60 images"
+    assert run.status().message == "--until ci<=1: not met after all 60 images"
     assert counts(run) == dict.fromkeys(("gradcam", "gradcampp", "scorecam"), 60)
 
 

@@ -145,6 +145,7 @@ def test_without_curves_stages_are_numbered_without_gaps(tmp_path: Path) -> None
     ("methods", "title"),
     [
         (("gradcam", "gradcampp", "layercam"), "resnet50 · Grad-CAM, Grad-CAM++, LayerCAM"),
+        (("gradcam", "finercam", "finercam:n=1"), "resnet50 · Grad-CAM, Finer-CAM, Finer-CAM n=1"),
         (("gradcam", "gradcampp", "layercam", "fakecam"), "resnet50 · 4 methods"),
     ],
 )

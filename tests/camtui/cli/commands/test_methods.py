@@ -20,7 +20,7 @@ def test_methods_and_backbones(home: Path) -> None:
     assert {method["key"] for method in listed if method["optimises"]} == {"opticam"}
     assert "optimises the drop; options steps=50, lr=0.1" in text
     assert text.count("needs attention blocks over all tokens") == 3
-    assert "4,097 passes an image" in text
+    assert "4,097 passes an image at 2,048 channels" in text
     assert "options n=4" in text or "variant=" in text
     backbones = json.loads(typed("backbones", "--json").stdout)
     assert {"resnet50", "efficientnet_lite0"} <= {

@@ -16,6 +16,7 @@ import pytest
 from evaluator.store.files import lock_holder
 from tests.camtui.cli.support import SECONDS, ask, typed
 from tests.evaluator.execution.support import COMMAND, make_data, wait_until_gone
+from tests.synthetic import make_run
 
 
 def test_a_run_in_a_pipe_reports_on_stderr_and_ends_with_the_table(
@@ -96,6 +97,23 @@ def test_the_dry_run_starts_nothing(home: Path) -> None:
     assert not list((home / "runs").iterdir())
     plan = json.loads(typed(*ask(home), "--dry-run", "--json").stdout)
     assert plan["forwards"] == 12 * (2 + 4098)
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_a_network_of_ones_own_is_looked_for_before_anything_starts(
+    home: Path, words: list[str]
+) -> None:
+    (home / "net.py").write_text("def build():\n    raise SystemExit")
+    own = ["run", "--data", str(home / "pictures"), "-m", "gradcam", "-b"]
+    result = typed(*own, f"{home}/net.py:bild", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == "hint:  did you mean 'build'? it has build"
+    assert not (home / "runs" / "pictures.db").exists()
+    said = typed(*own, f"{home}/net.py:build", *words)
+    assert (
+        "net.py:build: weights as its code makes them; :weights=FILE loads others"
+        in said.stdout + said.stderr
+    )
 
 
 @pytest.mark.parametrize("words", [["--dry-run"], []])
@@ -314,3 +332,20 @@ def test_missing_images_of_a_list_are_named_and_may_be_left_out(home: Path) -> N
     taken = typed(*asked, "--missing", "ok")
     assert "1 of 1 images" in taken.stdout
     assert "gone.jpg" in taken.stderr
+
+
+def test_an_error_that_advises_another_name_has_a_free_one(home: Path) -> None:
+    make_run(home / "runs" / "pictures.db", data=home / "pictures")
+    make_run(home / "runs" / "pictures2.db")
+    refused = typed(*ask(home), "--seed", "3")
+    assert refused.exit_code == 4
+    assert refused.stderr.splitlines()[-1] == "hint:  choose --name pictures3 for this one"
+
+
+def test_what_the_demo_leaves_out_is_one_line_to_paste(home: Path) -> None:
+    assert home.exists()
+    lines = typed("run", "--demo", "-n", "1", "-d").stderr.splitlines()
+    (line,) = [line for line in lines if "Score-CAM" in line]
+    assert line.endswith("camtui run --demo -b efficientnet_lite0 -m scorecam")
+    assert len(line) < 80
+    assert typed("wait", "demo", "--timeout", "300s").exit_code == 0

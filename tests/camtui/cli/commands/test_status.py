@@ -67,7 +67,7 @@ def test_a_live_run_between_stages_says_what_it_does_and_what_to_type(two_runs: 
         "good: running · loading a network · camtui watch good"
     )
     assert status_line(replace(live, progress=1.0)) == (
-        "good: running · everything is computed, ending · camtui watch good"
+        "good: running · everything is measured, the run is being closed · camtui watch good"
     )
 
 

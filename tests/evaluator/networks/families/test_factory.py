@@ -47,7 +47,7 @@ def test_facts_beside_the_network_are_its_own(net: Path) -> None:
         True,
         "graph",
     )
-    assert facts.weights == "as net.py:build builds it"
+    assert facts.weights == "weights as net.py:build makes them"
     assert len(facts.source) == 64
     assert spec_of(f"{net}:build").name == "net.py:build"
 
