@@ -76,7 +76,7 @@ def _write_table(stream: TextIO, table: Table) -> None:
     kept = _kept_columns(table)
     columns = [table.columns[place] for place in kept]
     stream.write("\\begin{table}[ht]\n\\centering\\small\n")
-    stream.write(f"\\caption{{{escape(table.title)}}}\n")
+    stream.write(f"\\caption{{{escape(table.caption or table.title)}}}\n")
     stream.write(
         f"\\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}\n\\toprule\n"
     )
@@ -84,9 +84,8 @@ def _write_table(stream: TextIO, table: Table) -> None:
     for block in table.blocks:
         stream.writelines(_block(block, kept, [column.key for column in columns]))
     stream.write("\\bottomrule\n\\end{tabular}\n")
-    notes = [note for block in table.blocks for note in _named(block)] + [
-        in_print(note, second="underlined") for note in table.notes
-    ]
+    notes = [note for block in table.blocks for note in _named(block)]
+    notes += in_print(table, second="underlined")
     stream.writelines(f"\n\\par\\smallskip{{\\footnotesize {escape(note)}}}\n" for note in notes)
     stream.write("\\end{table}\n")
 
@@ -124,13 +123,12 @@ def _entry(entry: Entry, key: str) -> str:
     text = escape(method_title(entry.text) if key == "method" else entry.text)
     if entry.mark == "best":
         text = f"\\textbf{{{text}}}"
-    elif entry.mark == "tie":
-        text = f"{text}\\rlap{{$^{{=}}$}}"
     elif entry.mark == "second":
         text = f"\\underline{{{text}}}"
     partial = "$\\sim$" if entry.partial else ""
     interval = f" {{\\scriptsize {escape(entry.interval)}}}" if entry.interval else ""
-    return f"{partial}{text}{interval}"
+    tie = "\\rlap{$^{=}$}" if entry.mark == "tie" else ""  # last: it covers what follows it
+    return f"{partial}{text}{interval}{tie}"
 
 
 def _named(block: Block) -> list[str]:

@@ -18,7 +18,7 @@ def write_markdown(stream: TextIO, table: Table) -> None:
     for block in table.blocks:
         stream.write(f"\n{escape(block.title)}\n\n" if block.title else "\n")
         stream.writelines(_lines(table, block))
-    notes = [in_print(note, second="italics") for note in table.notes]
+    notes = in_print(table, second="italics")
     stream.write("\n" if notes else "")
     stream.writelines(f"- {escape(note)}\n" for note in notes)
 

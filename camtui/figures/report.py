@@ -178,8 +178,7 @@ def table_html(table: Table) -> Iterator[str]:
         yield "</tbody></table></div>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
     yield from (
-        f'<p class="note">{escape(in_print(note, second="underlined"))}</p>\n'
-        for note in table.notes
+        f'<p class="note">{escape(note)}</p>\n' for note in in_print(table, second="underlined")
     )
 
 

@@ -22,7 +22,7 @@ from camtui.format.numbers import (
     size,
     with_interval,
 )
-from camtui.format.screen import best_of, continued, screen_lines
+from camtui.format.screen import best_of, screen_lines
 from camtui.format.select import matching
 from camtui.format.table import (
     Block,
@@ -54,7 +54,6 @@ __all__ = [
     "TableRow",
     "best_of",
     "cell_views",
-    "continued",
     "count",
     "duration",
     "half_width",

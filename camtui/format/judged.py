@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from camtui.format.notes import run_title
@@ -10,6 +10,7 @@ from camtui.format.numbers import ABSENT, count, metric_header, percent, signed_
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
 from camtui.judging import CHANCE
 from evaluator import catalog
+from evaluator.text import counted
 
 if TYPE_CHECKING:
     from camtui.judging import Against, Estimate, Judgement, NullControl, Sensitivity
@@ -29,28 +30,118 @@ def judged_tables(reader: RunReader, judged: Sequence[Judgement], digits: int = 
     return [table for table in tables if any(block.rows for block in table.blocks)]
 
 
-def best_metrics(judged: Sequence[Judgement]) -> list[str]:
-    """Return a sentence for each network: which metric orders methods most as the truth does."""
-    sentences = []
-    for one in judged:
-        truths = dict.fromkeys(found.truth for found in one.agreement)
-        truth = next(iter(truths), "")
+def verdicts(judged: Sequence[Judgement]) -> list[str]:
+    """Return for each network a sentence on each question that the run answers.
+
+    A metric notices where its interval is above chance, and above what is noticed of fixed maps.
+    """
+    return [
+        f"{f'{one.backbone}: ' if len(judged) > 1 else ''}{sentence}"
+        for one in judged
+        for sentence in _verdicts(one)
+    ]
+
+
+def _verdicts(one: Judgement) -> Iterator[str]:
+    truths = dict.fromkeys(found.truth for found in one.agreement)
+    for truth in truths:
         taus = {
-            found.metric: found.per_image.value
+            found.metric: found.per_image
             for found in one.agreement
             if found.truth == truth and found.metric not in truths
         }
-        known = sorted((tau, metric) for metric, tau in taus.items() if tau is not None)
-        if not known:
-            continue
-        (low, last), (high, first) = known[0], known[-1]
-        sentence = (
-            f"{one.backbone}: {catalog.metric(first).title} orders the methods most as "
-            f"{catalog.metric(truth).title} does, τ {high:.2f} of 1"
+        yield from _most(f"The methods' order as in {_title(truth)}", "", taus)
+    if one.control_wins:
+        judged = dict.fromkeys(won.metric for won in one.control_wins)
+        lost = {won.metric for won in one.control_wins if won.on_average}
+        yield (
+            "A control above every method, on average? "
+            f"{_passed('Not in', [key for key in judged if key not in lost], len(judged))}"
         )
-        least = f"; {catalog.metric(last).title} least, {low:.2f}" if last != first else ""
-        sentences.append(f"{sentence}{least}.")
-    return sentences
+    for kind in dict.fromkeys(found.against for found in one.sensitivity):
+        known = [found for found in one.sensitivity if found.against == kind]
+        nulls = dict.fromkeys(null.control for found in known for null in found.null_controls)
+        beyond = f", more often than with {' and '.join(map(_method, nulls))}" if nulls else ""
+        seen = [found.metric for found in known if _is_noticed(found)]
+        yield f"{kind.capitalize()} noticed{beyond}? {_passed('In', seen, len(known))}"
+    if one.stability:
+        size = max(found.images for found in one.stability)
+        halves = {found.metric: found.tau for found in one.stability if found.images == size}
+        yield from _most("Two halves alike", f", {count(size)} images each", halves)
+
+
+def _most(question: str, behind: str, taus: dict[str, Estimate]) -> Iterator[str]:
+    known = sorted((tau.value, metric) for metric, tau in taus.items() if tau.value is not None)
+    if known:
+        (low, last), (high, first) = known[0], known[-1]
+        least = f"; {_title(last)} least, {low:.2f}" if f"{low:.2f}" != f"{high:.2f}" else ""
+        yield f"{question}{behind}? {_title(first)} most, τ {high:.2f} of 1{least}."
+
+
+def _passed(where: str, metrics: Sequence[str], of: int) -> str:
+    names = ", ".join(map(_title, metrics))
+    return f"{where} {len(metrics)} of {counted(of, 'metric')}{': ' if names else ''}{names}."
+
+
+def _is_noticed(found: Sensitivity) -> bool:
+    noticed = found.noticed.low is not None and found.noticed.low > found.chance
+    return noticed and not _is_of_confidence(found)
+
+
+def _is_of_confidence(found: Sensitivity) -> bool:
+    """Return whether a fixed map, the same on both networks, is noticed as often."""
+    return any((null.excess.low or 0) <= 0 for null in found.null_controls)
+
+
+def verdict_table(reader: RunReader, judged: Sequence[Judgement], digits: int = 2) -> Table:
+    """Return one table for a screen of 80 characters: a column for each question, no intervals."""
+    truths = list(dict.fromkeys(found.truth for one in judged for found in one.agreement))
+    kinds = list(dict.fromkeys(found.against for one in judged for found in one.sensitivity))
+    short = {"random weights": "random"}
+    names = [f"τ {truth.partition('_')[0]}" for truth in truths]
+    names += ["control"] if any(one.control_wins for one in judged) else []
+    names += [short.get(kind, kind) for kind in kinds]
+    names += ["halves"] if any(one.stability for one in judged) else []
+    columns = (_METRIC, *(TableColumn(name, name, name) for name in names))
+    blocks = []
+    for one in judged:
+        rows = []
+        for metric in by_agreement(one):
+            values: dict[str, str] = {}
+            for found in (found for found in one.agreement if found.metric == metric):
+                name = f"τ {found.truth.partition('_')[0]}"
+                values[name] = _tau(found.per_image, digits).text
+            wins = [won for won in one.control_wins if won.metric == metric]
+            if wins:
+                most = max(wins, key=lambda won: won.share.value or 0)
+                sign = "! " if any(won.on_average for won in wins) else ""
+                values["control"] = f"{sign}{_share(most.share, digits).text}"
+            for seen in (seen for seen in one.sensitivity if seen.metric == metric):
+                sign = "= " if _is_of_confidence(seen) else ""
+                name = short.get(seen.against, seen.against)
+                values[name] = f"{sign}{_share(seen.noticed, digits).text}"
+            sizes = {half.images: half.tau for half in one.stability if half.metric == metric}
+            if sizes:
+                values["halves"] = _tau(sizes[max(sizes)], digits).text
+            entries = [Entry(values.get(name, ABSENT)) for name in names]
+            rows.append(TableRow((Entry(_name(metric)), *entries)))
+        blocks.append(Block(one.backbone, tuple(rows), tuple(_ranked_notes(one))))
+    said = {
+        "control": "control: percent of images on which a control, the one that wins most, is "
+        "above every method; !: so is its average",
+        "wrong class": "wrong class: percent of images on which its map is rated lower; 50 is "
+        "chance",
+        "random": "random: the same for the map of a network with random weights; =: no more often "
+        "than for a fixed map",
+        "halves": "halves: τ between two halves of the images",
+    }
+    notes = (
+        f"{', '.join(names[: len(truths)])}: Kendall's τ-b with the order by "
+        f"{' and '.join(map(_title, truths))}, mean over images",
+        *(note for name, note in said.items() if name in names),
+        "--wide: 95 % intervals, each control, each size of the halves",
+    )
+    return Table(f"{run_title(reader)} · how the metrics judge", columns, tuple(blocks), notes)
 
 
 def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
@@ -62,7 +153,7 @@ def _agreement(title: str, judged: Sequence[Judgement], digits: int) -> Table:
         columns.append(
             TableColumn(
                 f"{truth} averages",
-                "averages",
+                f"{name.title}, averages",
                 f"τ with {name.title}, of averages",
             )
         )
@@ -97,7 +188,7 @@ def _controls(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     controls = list(dict.fromkeys(control for one in judged for control in one.controls))
     columns = (
         _METRIC,
-        *(TableColumn(control, control, catalog.method(control).title) for control in controls),
+        *(TableColumn(control, control, _method(control)) for control in controls),
         TableColumn("chance", "chance", "Chance"),
     )
     blocks = []
@@ -139,14 +230,14 @@ def _sensitivity(title: str, judged: Sequence[Judgement], digits: int) -> Table:
     for kind in kinds:
         columns += [
             TableColumn(f"{kind} seen", kind, f"{kind.capitalize()}: noticed"),
-            TableColumn(f"{kind} fall", "fall", "Fall"),
+            TableColumn(f"{kind} fall", f"{kind}: fall", f"{kind.capitalize()}: fall"),
         ]
         for control in controls[kind]:
-            name = catalog.method(control).title
+            name = _method(control)
             columns += [
                 TableColumn(f"{kind} {control} seen", name, f"{name}: noticed"),
-                TableColumn(f"{kind} {control} fall", "fall", "Fall"),
-                TableColumn(f"{kind} {control} excess", "excess", "Excess"),
+                TableColumn(f"{kind} {control} fall", f"{name}: fall", f"{name}: fall"),
+                TableColumn(f"{kind} {control} excess", f"{name}: excess", f"{name}: excess"),
             ]
     columns.append(TableColumn("chance", "chance", "Chance: noticed"))
     blocks = []
@@ -271,6 +362,14 @@ def _altered_notes(one: Judgement) -> list[str]:
 
 def _name(metric: str) -> str:
     return metric_header(catalog.metric(metric), long=True)
+
+
+def _title(metric: str) -> str:
+    return catalog.metric(metric).title
+
+
+def _method(spec: str) -> str:
+    return catalog.method(spec).title
 
 
 def _tau(estimate: Estimate, digits: int) -> Entry:

@@ -21,6 +21,7 @@ from evaluator.stopping_rule import BURN_IN
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
+    from camtui.format.table import Table
     from evaluator.store.reader import RunReader
 
 
@@ -71,6 +72,18 @@ def run_title(reader: RunReader) -> str:
     return f"{printable(info.name)} · {counted(info.image_count, 'image')} · {state_now(reader)}"
 
 
+def table_caption(reader: RunReader, views: Sequence[CellView], metrics: Sequence[Metric]) -> str:
+    """Return a paper's caption: ``ADCC of 4 methods on 250 images, for vgg16 and resnet50.``."""
+    methods = len({view.cell.method for view in views})
+    images = counted(reader.info().image_count, "image")
+    networks = list(dict.fromkeys(printable(view.cell.backbone) for view in views))
+    up_to = "up to " if any(view.partial for view in views) else ""
+    return (
+        f"{_listed([metric.title for metric in metrics])} of {counted(methods, 'method')} on "
+        f"{up_to}{images}, for {_listed(networks)}."
+    )
+
+
 def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
     """Return a backbone with its weights: ``resnet50 (IMAGENET1K_V1, layer4)``."""
     if loaded is None:
@@ -84,15 +97,20 @@ def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
 
 
 def run_notes(
-    reader: RunReader, views: Sequence[CellView], *, ranked: bool = True
+    reader: RunReader,
+    views: Sequence[CellView],
+    *,
+    ranked: bool = True,
+    intervals: bool = True,
 ) -> Iterator[str]:
     """Yield notes on all blocks: signs, images left out, what is still missing.
 
     Args:
         ranked: whether the table shows ranks, so that lacking ones are explained.
+        intervals: whether it shows intervals.
     """
     plan, info = reader.plan(), reader.info()
-    yield from _signs(views)
+    yield from _signs(views, intervals)
     if ranked and any(_has_few(view) for view in views):
         yield f"fewer than {FEWEST_TESTED} images tell no methods apart: none of * and ="
     if any(view.marks for view in views):
@@ -169,15 +187,17 @@ def _truth_metrics(plan: RunPlan) -> list[str]:
     return [catalog.metric(key).title for key in catalog.truth_metrics() if key in plan.metrics]
 
 
-def _signs(views: Sequence[CellView]) -> Iterator[str]:
+def _signs(views: Sequence[CellView], intervals: bool) -> Iterator[str]:
     given = {mark for view in views for mark in view.marks.values()}
-    parts = ["± half of the 95 % interval"] if any(view.summary.n > 1 for view in views) else []
+    known = intervals and any(view.summary.n > 1 for view in views)
+    parts = ["± half of the 95 % interval"] if known else []
     parts += [BEST] if "best" in given else []
     if parts:
         yield ", ".join(parts)
     rivals = sorted({n for view in views for n in view.rivals.values() if n})
     if "best" in given and rivals:
-        yield f"{TIE}: paired t test, 5 %, Holm over {_methods(rivals)}"
+        sign = TIE if "tie" in given else "the best is separated from the others"
+        yield f"{sign}: paired t test, 5 %, Holm over {_methods(rivals)}"
 
 
 def _methods(sizes: Sequence[int]) -> str:
@@ -192,9 +212,11 @@ def _has_few(view: CellView) -> bool:
     return not view.control and any(mean.n < FEWEST_TESTED for mean in view.summary.means.values())
 
 
-def in_print(note: str, *, second: str) -> str:
-    """Return a note for a page, where type tells best and second, and ties keep their sign."""
-    return note.replace(BEST, f"bold: best, {second}: second")
+def in_print(table: Table, *, second: str) -> list[str]:
+    """Return a table's notes for a page, where type tells best and second; ties keep their sign."""
+    marks = {entry.mark for block in table.blocks for row in block.rows for entry in row.entries}
+    best = f"bold: best, {second}: second" if "second" in marks else "bold: best"
+    return [note.replace(BEST, best) for note in table.notes]
 
 
 def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:

@@ -75,26 +75,6 @@ def fitted(table: Table, width: int, keep: str = HEADLINE) -> Table:
     return replace(few, notes=(*few.notes, note))
 
 
-def continued(table: Table, width: int) -> list[Table]:
-    """Return a table in as many as it takes to show every column, each with the names.
-
-    For tables of which every column is an answer. Notes stand under the last.
-    """
-    figures = [place for place, column in enumerate(table.columns) if column.numeric]
-    parts: list[list[int]] = [[]]
-    for place in figures:
-        others = [one for one in figures if one not in (*parts[-1], place)]
-        if parts[-1] and _total(table, others) > width:
-            parts.append([])
-        parts[-1].append(place)
-    found = [_without(table, [one for one in figures if one not in part]) for part in parts]
-    bare = [
-        replace(one, notes=(), blocks=tuple(replace(block, notes=()) for block in one.blocks))
-        for one in found[:-1]
-    ]
-    return [*bare, found[-1]]
-
-
 def _total(table: Table, gone: Sequence[int]) -> int:
     widths = column_widths(table)
     kept = [place for place in range(len(widths)) if place not in gone]

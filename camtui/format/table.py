@@ -15,6 +15,7 @@ from camtui.format.notes import (
     mean_notes,
     run_notes,
     run_title,
+    table_caption,
 )
 from camtui.format.numbers import ABSENT, count, half_width, metric_header, percent
 from camtui.format.select import best_first, matching, ordered
@@ -94,12 +95,14 @@ class Table:
     Attributes:
         title: one line: which run, how many images.
         notes: what must be said of all of it.
+        caption: what a paper says above it; empty for the title.
     """
 
     title: str
     columns: tuple[TableColumn, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,9 @@ def summary_table(reader: RunReader, options: TableOptions = TableOptions()) -> 
         notes = (*block_notes(group), *mean_notes(group, metrics, lacking))
         blocks.append(Block(block_title(backbone, loaded.get(backbone)), rows, notes))
     notes = tuple(run_notes(reader, views, ranked=options.ranks))
-    return Table(run_title(reader), columns, tuple(blocks), notes)
+    return Table(
+        run_title(reader), columns, tuple(blocks), notes, table_caption(reader, views, metrics)
+    )
 
 
 def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOptions()) -> Table:
@@ -224,6 +229,7 @@ def grouped_table(reader: RunReader, by: By, options: TableOptions = TableOption
         columns,
         tuple(blocks),
         tuple(run_notes(reader, views, ranked=False)),
+        f"{table_caption(reader, views, metrics)[:-1]}, by {title}.",
     )
 
 
@@ -255,6 +261,7 @@ def long_table(reader: RunReader, options: TableOptions = TableOptions()) -> Tab
         (*names, *counts, *map(_column, metrics)),
         (Block("", tuple(rows), tuple(dict.fromkeys(notes))),),
         tuple(run_notes(reader, views, ranked=options.ranks)),
+        table_caption(reader, views, shown),
     )
 
 
@@ -293,7 +300,8 @@ def pivot_table(reader: RunReader, metric: str, options: TableOptions = TableOpt
         title,
         tuple(columns),
         (Block("", tuple(rows), tuple(notes)),),
-        tuple(run_notes(reader, views, ranked=options.ranks)),
+        tuple(run_notes(reader, views, ranked=options.ranks, intervals=options.ci)),
+        table_caption(reader, views, [wanted]),
     )
 
 

@@ -45,7 +45,7 @@ def judge(
     accuracy do (Kendall's tau); how often it puts a control above every method; whether it notices
     maps for the wrong class (-m wrongclass) and of random weights (a further -b
     KEY:weights=random:0); whether two random halves of the images give the same order. From stored
-    rows of any run with --truth.
+    rows of any run with --truth; --wide and other formats have all tables.
 
     Example: camtui judge shapes -f latex
     """
@@ -72,22 +72,21 @@ def judge(
         }
         print_json(payload)
         return
-    from camtui.format.judged import judged_tables
+    from camtui.format.judged import judged_tables, verdict_table, verdicts
 
-    tables = judged_tables(reader, judged, digits)
     if form == "table":
-        from camtui.format import continued, print_lines, screen_lines
-        from camtui.format.judged import best_metrics
+        from camtui.format import print_lines, screen_lines
 
         console = stdout_console()
-        said = best_metrics(judged)
+        tables = [verdict_table(reader, judged, digits)]
+        tables += judged_tables(reader, judged, digits) if wide else []
+        said = ["", *verdicts(judged)]
         for table in tables:
-            for part in [table] if wide else continued(table, console.width):
-                print_lines([*screen_lines(part, console.width, said=said, wide=wide), []], console)
-                said = []
+            print_lines([*screen_lines(table, console.width, said=said, wide=wide), []], console)
+            said = []
     else:
         from camtui.export import write_tables
         from camtui.export.output import as_text, destination
 
         with destination(None) as binary, as_text(binary) as stream:
-            write_tables(stream, reader, tables, form)
+            write_tables(stream, reader, judged_tables(reader, judged, digits), form)

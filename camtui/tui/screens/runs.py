@@ -226,9 +226,12 @@ class RunsScreen(ListScreen):
 
     def _show_list(self) -> None:
         wide = self.app.size.width >= 160
+        longest = max((len(printable(entry.path.stem)) for entry in self._entries), default=0)
         columns = [
             TableColumn("mark", "", width=1),
-            TableColumn("name", "run", width=26 if wide else 18, numeric=False),
+            TableColumn(
+                "name", "run", width=26 if wide else min(18, max(4, longest)), numeric=False
+            ),
             TableColumn("state", "state", width=11, numeric=False),
             TableColumn("done", "done", width=5),
             TableColumn("best", "ADCC↑", width=6),

@@ -46,7 +46,7 @@ def field_at(line: Spans, x: int) -> int | None:
 
 
 class TextLines(Widget):
-    """Lines of text, cut at the right edge."""
+    """Lines of text; what is cut at the right edge or at the bottom ends in ``…``."""
 
     DEFAULT_CSS = "TextLines { height: auto; }"
 
@@ -100,4 +100,9 @@ class TextLines(Widget):
             Segment(text, base + styles.get(field.role, styles[""]))
             for text, field in zip(texts, self._lines[y], strict=True)
         ]
-        return Strip(segments).adjust_cell_length(width, base).simplify()
+        strip = Strip(segments)
+        rest = self._lines[y + 1 :] if y == self.size.height - 1 else []
+        below = any(field.text.strip() for line in rest for field in line)
+        if below or cell_len("".join(texts).rstrip()) > width:
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", base)])
+        return strip.adjust_cell_length(width, base).simplify()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from camtui.export import ExportRequest, table_of
 from camtui.export.latex import escape as latex_escape
 from camtui.export.latex import write_latex
 from camtui.format import Block, Entry, Table, TableColumn, TableOptions, TableRow
+from camtui.format.notes import BEST, in_print
 from evaluator.store.reader import RunReader
 from tests.camtui.export.conftest import written
 from tests.synthetic import make_run
@@ -43,7 +45,14 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
     shown = [entry for row in table.blocks[0].rows for entry in row.entries]
     entries = [entry for entry in shown if entry.mark]
     assert {entry.mark for entry in entries} == set(marked)
-    assert [entry for entry in entries if marked[entry.mark] % entry.text not in text] == []
+    small = {entry: latex_escape(entry.interval) for entry in entries if entry.mark == "tie"}
+    behind = {entry: f" {{\\scriptsize {small}}}" for entry, small in small.items() if small}
+    assert behind, "a tie whose interval stands before its sign"
+    assert [
+        entry
+        for entry in entries
+        if marked[entry.mark] % f"{entry.text}{behind.get(entry, '')}" not in text
+    ] == []
     ties = {entry.text for entry in entries if entry.mark == "tie"} - {
         e.text for e in entries if e.mark == "best"
     }
@@ -55,6 +64,25 @@ def test_n_is_a_latex_column_only_where_it_differs(tmp_path: Path, reader: RunRe
     whole = RunReader(make_run(tmp_path / "a.db", methods=["gradcam", "gradcampp"]))
     assert "Method & Average Drop" in written(whole, "latex").decode()
     assert "Method & n & Average Drop" in written(reader, "latex").decode()
+
+
+def test_a_table_for_a_paper_explains_its_own_marks_and_says_what_is_measured(
+    tmp_path: Path, reader: RunReader
+) -> None:
+    def pivoted(run: RunReader, *, ci: bool = False) -> str:
+        options = TableOptions(ci=ci)
+        return written(run, "latex", layout="pivot:adcc", options=options).decode()
+
+    path = make_run(tmp_path / "a.db", methods=["gradcam", "gradcampp"], backbones=["vgg16"])
+    two, many = pivoted(RunReader(path)), pivoted(reader)
+    assert r"\caption{ADCC of 2 methods on 40 images, for vgg16.}" in two
+    alone = replace(hostile_table(), blocks=(Block("", (TableRow((Entry("1", mark="best"),)),)),))
+    assert in_print(replace(alone, notes=(BEST,)), second="underlined") == ["bold: best"]
+    for text in (two, many):
+        assert (r"\underline{" in text) == ("underlined: second" in text)
+        assert ("rlap" in text) == ("= not separated from the best" in text)
+        assert r"$\pm$" not in text
+    assert r"$\pm$ half of the 95" in pivoted(reader, ci=True)
 
 
 def test_latex_escapes() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format.judged import best_metrics, by_agreement, judged_tables
+from camtui.format.judged import by_agreement, judged_tables, verdict_table, verdicts
 from camtui.format.table import Table, plain_text
 from camtui.judging.judgement import JudgeOptions, judge
 from tests.camtui.judging.runs import IMAGES, METHODS, judged_run, ordered
@@ -33,9 +33,14 @@ def test_the_tables_say_what_was_found(tmp_path: Path) -> None:
         agreement, controls, sensitivity, stability = (
             squeezed(table) for table in judged_tables(reader, judged)
         )
-    assert best_metrics(judged) == [
-        "vgg16: Deletion orders the methods most as Mass Accuracy does, τ 1.00 of 1; "
-        "Insertion least, -1.00."
+        said = verdicts(judged)
+    assert said == [
+        "The methods' order as in Mass Accuracy? Deletion most, τ 1.00 of 1; Insertion least, "
+        "-1.00.",
+        "A control above every method, on average? Not in 7 of 8 metrics: Average Drop, "
+        "Average Increase, Deletion, Insertion, Coherency, Complexity, ADCC.",
+        "Wrong class noticed? In 2 of 8 metrics: Deletion, Mass Accuracy.",
+        "Two halves alike, 20 images each? Mass Accuracy most, τ 1.00 of 1.",
     ]
     assert by_agreement(judged[0])[:2] == ["mass_accuracy", "deletion"]
     assert by_agreement(judged[0])[-1] == "insertion"
@@ -81,6 +86,7 @@ def test_the_null_control_and_chance_stand_beside_random_weights(tmp_path: Path)
     cells = ordered(noise=0)
     for method in METHODS:
         random = {**cells[f"vgg16/{method}"], "insertion": [0.01] * IMAGES}
+        random["deletion"] = [1.0] * IMAGES
         cells[f"vgg16:weights=random:0/{method}"] = random
     with judged_run(tmp_path / "a.db", cells) as reader:
         *_, without, _ = judged_tables(reader, judge(reader, FEW))
@@ -91,13 +97,18 @@ def test_the_null_control_and_chance_stand_beside_random_weights(tmp_path: Path)
     with judged_run(tmp_path / "b.db", cells) as reader:
         judged = judge(reader, FEW)
         *_, table, _ = judged_tables(reader, judged)
+        said, short = verdicts(judged), squeezed(verdict_table(reader, judged))
     text = squeezed(table)
-    assert "metric random weights fall Centre fall excess chance" in text
+    assert "random weights random weights: fall Centre Centre: fall Centre: excess chance" in text
     (row,) = [row for row in table.blocks[0].rows if row.entries[0].text.startswith("Insertion")]
     assert [entry.text for entry in row.entries[1:]] == [
         "100.0", "+64.00", "100.0", "+49.00", "0.0", "50.0",
     ]  # fmt: skip
     assert "adds" not in text
+    assert (
+        "Random weights noticed, more often than with Centre? In 1 of 8 metrics: Deletion." in said
+    )
+    assert "Insertion ↑ -1.00 0.0 = 100.0 1.00" in short
     (found,) = [s for s in judged[0].sensitivity if s.metric == "insertion"]
     assert found.chance == 0.5
     (null,) = found.null_controls

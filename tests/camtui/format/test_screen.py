@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format import TableOptions, best_of, continued, screen_lines, summary_table
+from camtui.format import TableOptions, best_of, screen_lines, summary_table
 from camtui.format.table import Block, Entry, Table, TableColumn, TableRow
 from evaluator.store.reader import RunReader
 from tests.synthetic import make_run
@@ -43,14 +43,6 @@ def test_columns_go_from_the_right_and_adcc_stays(width: int, left: list[str]) -
     ]
     said = " ".join(" ".join(lines).split())
     assert (f"left out to fit {width} characters: {', '.join(left)}; --wide" in said) == bool(left)
-
-
-def test_a_table_of_answers_goes_on_below() -> None:
-    parts = continued(WIDE, 42)
-    keys = [[column.key for column in part.columns] for part in parts]
-    assert keys == [["method", "n", "coherency", "adcc", "road"], ["method", "saco"]]
-    assert [len(part.notes) for part in parts] == [0, 1]
-    assert continued(WIDE, 80) == [WIDE]
 
 
 def test_the_column_to_keep_stays() -> None:

@@ -44,6 +44,19 @@ async def test_runs_with_state_best_and_difference_of_plans(two_runs: tuple[Path
         assert tester.part("difference")
 
 
+async def test_the_best_has_the_room_that_short_names_leave(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "home" / "runs" / "demo.db",
+        images=12,
+        methods=("eigencam",),
+        backbones=("resnext50_32x4d",),
+        curves=False,
+    )
+    async with listed(run, 1) as tester:
+        assert SIZES["usual"] == (80, 24)
+        assert "eigencam/resnext50_32x4d" in tester.table("runs").render_line(1).text
+
+
 async def test_open_another_run(two_runs: tuple[Path, Path]) -> None:
     first, second = two_runs
     async with listed(first, 2) as tester:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 
+from camtui.format import Field
 from camtui.tui.text import shortened
-from camtui.tui.widgets.fields import fitted
+from camtui.tui.widgets.fields import TextLines, fitted
 from camtui.tui.widgets.gallery import LEAST, GalleryItem, arrange
 from camtui.tui.widgets.keybar import key_lines
 from tests.camtui.tui.support import opened
@@ -20,6 +21,20 @@ def test_fitted_counts_terminal_cells() -> None:
     assert fitted("abcdef", 4, right=False) == "abc…"
     assert fitted("漢字漢字", 5, right=False) == "漢字…"
     assert fitted("ab", 1, right=False) == "a"
+
+
+@pytest.mark.parametrize(
+    ("shown", "last"),
+    [(["a" * 99], "a" * 79 + "…"), (["a" * 80 + "  "], "a" * 80), (["a,", "b"], "a,…")],
+)
+async def test_lines_that_are_cut_say_so(seeded: Path, shown: list[str], last: str) -> None:
+    async with opened(seeded, (80, 24)) as tester:
+        lines = TextLines()
+        lines.styles.height = 1
+        await tester.app.screen.mount(lines)
+        lines.show([[Field(line)] for line in shown])
+        await tester.pilot.pause()
+        assert lines.render_line(0).text.rstrip() == last
 
 
 def test_the_footer_keeps_the_way_out() -> None:
