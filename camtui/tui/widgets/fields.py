@@ -46,7 +46,7 @@ def field_at(line: Spans, x: int) -> int | None:
 
 
 class TextLines(Widget):
-    """Lines of text; what is cut at the right edge or at the bottom ends in ``…``."""
+    """Lines of text; one that is cut, or the last of more, ends in ``…`` where there is room."""
 
     DEFAULT_CSS = "TextLines { height: auto; }"
 
@@ -103,6 +103,7 @@ class TextLines(Widget):
         strip = Strip(segments)
         rest = self._lines[y + 1 :] if y == self.size.height - 1 else []
         below = any(field.text.strip() for line in rest for field in line)
-        if below or cell_len("".join(texts).rstrip()) > width:
+        taken = cell_len("".join(texts).rstrip())
+        if taken > width or (below and taken < width):
             strip = Strip([*strip.crop(0, width - 1), Segment("…", base)])
         return strip.adjust_cell_length(width, base).simplify()
