@@ -74,6 +74,7 @@ class GridScreen(ListScreen):
             show=False,
             tooltip="while the run computes: its latest image, or the worst of the chosen method",
         ),
+        Binding("A", "all", "all methods", show=False, tooltip="on an image"),
         Binding("z", "zoom", "zoom", tooltip="the table alone"),
         Binding("escape", "clear", "clear filter", show=False),
     ]
@@ -433,6 +434,10 @@ class GridScreen(ListScreen):
         self._latest = not self._latest
         self._overview_of, self._followed = (0, "", 0), None
         self._read_more()
+
+    def action_all(self) -> None:
+        """Say what the key needs."""
+        self.notify("A shows every method on one image: Enter, then Enter on an image, then A")
 
     def action_zoom(self) -> None:
         """Show the table alone, or all panes."""
