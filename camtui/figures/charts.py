@@ -227,6 +227,7 @@ def _convergence(
         axes.fill_between(
             n, middle - band, middle + band, alpha=0.2, color=style["color"], linewidth=0
         )
+    axes.locator_params("x", integer=True, min_n_ticks=1)
     axes.set_xlabel("images")
     axes.set_ylabel("ADCC ↑ with 95 % interval")
 

@@ -108,7 +108,7 @@ _TITLES: dict[PictureKind, str] = {
     "input": "input",
     "cam": "map",
     "overlay": "overlay",
-    "masked": "explanation map",
+    "masked": "masked",
 }
 
 

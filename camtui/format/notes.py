@@ -197,7 +197,8 @@ def _signs(views: Sequence[CellView], intervals: bool) -> Iterator[str]:
     rivals = sorted({n for view in views for n in view.rivals.values() if n})
     if "best" in given and rivals:
         sign = TIE if "tie" in given else "the best is separated from the others"
-        yield f"{sign}: paired t test, 5 %, Holm over {_methods(rivals)}"
+        holm = f", Holm over {_methods(rivals)}" if rivals[-1] > 1 else ""
+        yield f"{sign}: paired t test, 5 %{holm}"
 
 
 def _methods(sizes: Sequence[int]) -> str:

@@ -150,7 +150,7 @@ TITLES: dict[PictureKind, str] = {
     "input": "input",
     "cam": "saliency map",
     "overlay": "overlay",
-    "masked": "explanation map",
+    "masked": "masked",
 }
 
 OFFERED = COLOUR_MAPS[:-1]
@@ -347,9 +347,7 @@ def fact_lines(record: ImageRecord, metric: str, width: int) -> list[list[Field]
     if row.target != row.predicted:
         facts.append([Field("explained ", "dim"), Field(class_name(classes, row.target))])
     confidence = [Field("confidence ", "dim"), Field(f"{row.y:.3f} → {row.o:.3f}")]
-    facts.append(
-        [*confidence, Field(" on the explanation map" if width >= 100 else " masked", "dim")]
-    )
+    facts.append([*confidence, Field(" masked", "dim")])
     groups = []
     for key in known_metrics():
         value = record.value(key)

@@ -70,7 +70,7 @@ def image(
 ) -> None:
     """Draw images as a method sees them.
 
-    At the network's own side: input, map, overlay, explanation map. Needs the image files where the
+    At the network's own side: input, map, overlay, masked image. Needs the image files where the
     run found them; the maps come from the run. 0 and 1 are the ends of the colours in every map, so
     that maps can be compared.
 

@@ -177,7 +177,7 @@ def _ranked_table(
         TableColumn("class", "true → predicted", "Class", numeric=False),
         *columns,
     ]
-    columns.insert(3, TableColumn("confidence", "y→o", "Confidence"))
+    columns.insert(3, TableColumn("confidence", "conf→masked", "Confidence"))
     room = max(40, width - 26)
     classes = [_class_words(row, min(18, room // 4)) for row in rows]
     body = [

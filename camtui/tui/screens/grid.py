@@ -74,6 +74,7 @@ class GridScreen(ListScreen):
             show=False,
             tooltip="while the run computes: its latest image, or the worst of the chosen method",
         ),
+        Binding("A", "all", "all methods", show=False, tooltip="on an image"),
         Binding("z", "zoom", "zoom", tooltip="the table alone"),
         Binding("escape", "clear", "clear filter", show=False),
     ]
@@ -434,9 +435,9 @@ class GridScreen(ListScreen):
         self._overview_of, self._followed = (0, "", 0), None
         self._read_more()
 
-    def key_upper_a(self) -> None:
-        """Say where A is of use."""
-        self.notify("A compares all methods on one image: open one first, Enter twice")
+    def action_all(self) -> None:
+        """Say what the key needs."""
+        self.notify("A shows every method on one image: Enter, then Enter on an image, then A")
 
     def action_zoom(self) -> None:
         """Show the table alone, or all panes."""

@@ -55,14 +55,14 @@ SCREENS: Mapping[str, tuple[LegendEntry, ...]] = {
     "CellScreen": (
         *_VALUES,
         ("true → predicted", "the label and what the network said; one name where they agree"),
-        ("confidence → masked", "in the explained class, on the image and on the explanation map"),
+        ("confidence → masked", "in the explained class, on the image and on the masked one"),
         ("solid, dotted", "the average after the first n images, and its 95 % interval"),
     ),
     "ImageScreen": (
         ("worst by … 1/38", "place of this image among those of the method"),
         ("input", "what the network saw: resized and cropped"),
         ("saliency map", "0 and 1 have the same colours in every picture"),
-        ("explanation map", "the image weighted by the map, as the network saw it again"),
+        ("masked", "the image weighted by the map, as the network saw it again"),
         ("α", "how opaque the overlay is where the map is 1; where it is 0 the image stays"),
         ("pixels removed", "played: the most salient go first; shown: they come first"),
         ("▶", "with all methods: the cursor, at first on the best, then where it was left"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camtui.figures.charts import Ranked, bump
+from camtui.figures.charts import Ranked, bump, chart
 from camtui.format.terms import method_title
 from evaluator.store.reader import RunReader
 from tests.camtui.figures.conftest import METHODS, run
@@ -48,6 +48,13 @@ def test_controls_are_in_charts_of_values_and_not_of_ranks(
     text = (home / "a.svg").read_text()
     assert "Score-CAM" in text
     assert [title in text for title in ("Random-CAM", "Centre")] == [shown, shown]
+
+
+def test_numbers_of_images_are_whole(home: Path) -> None:
+    pytest.importorskip("matplotlib")
+    with RunReader(make_run(home / "runs" / "few.db", images=12)) as reader:
+        axes = chart(reader, "convergence").axes[0]
+    assert [tick for tick in axes.get_xticks() if tick != round(tick)] == []
 
 
 def test_of_many_methods_the_best_eight_are_lines_and_a_map_is_one(home: Path) -> None:

@@ -35,6 +35,13 @@ def test_what_must_be_said_is_said(reader: RunReader) -> None:
     assert "Fake-CAM, the control, is not ranked" in text
 
 
+def test_one_test_needs_no_correction_for_many(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.db", methods=["gradcam", "gradcampp"], backbones=["vgg16"])
+    text = text_of(path)
+    assert ": paired t test, 5 %\n" in text
+    assert "Holm" not in text
+
+
 def test_several_controls_are_named(tmp_path: Path) -> None:
     path = make_run(
         tmp_path / "a.db",

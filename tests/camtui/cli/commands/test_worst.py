@@ -40,6 +40,7 @@ def test_worst_and_best_images() -> None:
 def test_worst_without_a_cell_takes_the_leading_one() -> None:
     result = typed("worst", "good", "-n", "3")
     assert "resnet18/gradcampp" in result.stdout
+    assert "conf→masked" in result.stdout
     assert len([line for line in result.stdout.splitlines() if ".png" in line]) == 3
 
 

@@ -183,6 +183,12 @@ async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metri
         )
 
 
+async def test_a_key_of_images_says_what_it_needs(seeded: Path) -> None:
+    async with opened(seeded) as tester:
+        await tester.press("A")
+        assert "A shows every method on one image" in toasts(tester)
+
+
 async def test_zoom_hides_what_is_not_the_table(seeded: Path) -> None:
     async with opened(seeded) as tester:
         assert tester.app.screen.query_one("#detail").display

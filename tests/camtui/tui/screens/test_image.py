@@ -96,8 +96,8 @@ async def test_views_go_round(seeded: Path) -> None:
         for _ in range(3):
             await tester.press("o")
             seen.append(tuple(title.split(" (")[0] for title in gallery(tester).titles))
-        assert seen[1] == ("saliency map", "explanation map")
-        assert seen[2] == ("input", "saliency map", "overlay", "explanation map")
+        assert seen[1] == ("saliency map", "masked")
+        assert seen[2] == ("input", "saliency map", "overlay", "masked")
         assert seen[3] == ("overlay",)
 
 
