@@ -68,7 +68,7 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
         clauses.append(f"--until {both.rule or 'all'} instead of {stored.rule or 'all'}")
     for what, before, after in (
         (
-            "backbone",
+            "network",
             [spec.name for spec in stored.backbones],
             [spec.name for spec in both.backbones],
         ),
@@ -81,16 +81,14 @@ def plan_diff(stored: RunPlan, asked: RunPlan) -> list[str]:
                 f"new {what}{'s' if len(new) > 1 else ''} {', '.join(map(printable, new))}"
             )
     if beyond := _of_the_grid(stored, asked, both):
-        clauses.append(
-            f"a run is a full grid: {beyond} is added too, another --name keeps it apart"
-        )
+        clauses.append(f"a run is a full grid: {beyond} added too (another --name keeps it apart)")
     if both.truth != stored.truth:
         clauses.append(f"truth from {printable(both.truth)}")
     return clauses
 
 
 def _of_the_grid(stored: RunPlan, asked: RunPlan, both: RunPlan) -> str:
-    """Return what neither of two plans names, and both together have: ``vgg16 × scorecam``."""
+    """Return what both plans have only together: ``vgg16 × scorecam is``; empty for nothing."""
     named = {
         (spec.name, method)
         for plan in (stored, asked)
@@ -104,7 +102,7 @@ def _of_the_grid(stored: RunPlan, asked: RunPlan, both: RunPlan) -> str:
         if (spec.name, method) not in named and may_apply(method, spec)
     ]
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-    return f"{', '.join(pairs[:3])}{more}"
+    return f"{', '.join(pairs[:3])}{more} {'is' if len(pairs) == 1 else 'are'}" if pairs else ""
 
 
 def _images(limit: int | None) -> str:

@@ -193,16 +193,35 @@ def small(**changes: Any) -> RunPlan:
         (
             {},
             {"backbones": ["vgg16"], "metrics": ["deletion"]},
-            ["new backbone vgg16", "new metric deletion"],
+            ["new network vgg16", "new metric deletion"],
+        ),
+        (
+            {},
+            {"backbones": ["vgg16"], "methods": ["layercam"]},
+            [
+                "new network vgg16",
+                "new method layercam",
+                "a run is a full grid: resnet18 × layercam, vgg16 × gradcam are added too "
+                "(another --name keeps it apart)",
+            ],
+        ),
+        (
+            {"methods": ["gradcam", "layercam"]},
+            {"backbones": ["vgg16"], "methods": ["layercam"]},
+            [
+                "new network vgg16",
+                "a run is a full grid: vgg16 × gradcam is added too (another --name keeps it "
+                "apart)",
+            ],
         ),
         (
             {"backbones": ["resnet50", "vgg11"], "methods": ["gradcam", "cam"]},
             {"backbones": ["vgg16"], "methods": ["layercam"]},
             [
-                "new backbone vgg16",
+                "new network vgg16",
                 "new method layercam",
                 "a run is a full grid: resnet50 × layercam, vgg11 × layercam, vgg16 × gradcam "
-                "is added too, another --name keeps it apart",
+                "are added too (another --name keeps it apart)",
             ],
         ),
     ],
