@@ -29,6 +29,7 @@ from camtui.export.records import (
 )
 from camtui.format.cells import CellView, shown_metrics
 from camtui.format.groups import By, grouped
+from camtui.format.notes import choice_text
 from camtui.format.table import (
     DEFAULTS,
     Table,
@@ -193,14 +194,16 @@ def provenance(reader: RunReader) -> Iterator[str]:
         f"camtui run '{run['name']}', {run['images']} images, "
         f"{run['state']}, created {run['created']}"
     )
-    for name, loaded in run["backbones"].items():
+    for name, loaded in reader.backbones().items():
         if loaded:
+            seen = loaded.preprocessing
             yield (
-                f"{name}: weights {loaded['weights']} (sha256 {loaded['sha256'][:16]}), "
-                f"layer {loaded['layer']}"
+                f"{name}: weights {loaded.weights} (sha256 {loaded.sha256[:16]}), layer "
+                f"{loaded.layer}, input {seen.side} x {seen.side}, resized to {seen.resize} "
+                f"({seen.interpolation})"
             )
     yield (
-        f"protocol: target {plan.target}, resize {plan.resize}, seed "
+        f"protocol: target {plan.target}, {choice_text(plan, 'resize')}, seed "
         f"{plan.seed}, precision {plan.precision}"
     )
     yield from (f"{heading}: {note}" for heading, note in plan.notes().items())

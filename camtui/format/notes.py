@@ -14,7 +14,7 @@ from camtui.runs import reference
 from camtui.status import state_now
 from evaluator import catalog
 from evaluator.metrics.base import Metric
-from evaluator.plan import RunPlan, earlier_choices, options_of
+from evaluator.plan import PROTOCOL, RunPlan, earlier_choices, options_of
 from evaluator.records import LoadedBackbone, Look
 from evaluator.statistics import FEWEST_TESTED
 from evaluator.stopping_rule import BURN_IN
@@ -94,6 +94,17 @@ def block_title(backbone: str, loaded: LoadedBackbone | None) -> str:
             f"no result; layer {loaded.layer})"
         )
     return f"{backbone} ({printable(loaded.weights)}, layer {printable(loaded.layer)})"
+
+
+def choice_text(plan: RunPlan, name: str) -> str:
+    """``target predicted``: an option of the protocol and its value.
+
+    The usual ``resize`` is no number of pixels: networks of another side have another.
+    """
+    value = getattr(plan, name)
+    if name == "resize" and value == PROTOCOL[name].default:
+        return "resize each network's own"
+    return f"{name} {value}"
 
 
 def run_notes(

@@ -69,7 +69,7 @@ def show(
 
 def _about(reader: RunReader) -> Iterator[str]:
     from camtui.export.records import run_record
-    from camtui.format.notes import look_text, run_title
+    from camtui.format.notes import choice_text, look_text, run_title
 
     run, plan = run_record(reader), reader.plan()
     yield run_title(reader)
@@ -88,7 +88,7 @@ def _about(reader: RunReader) -> Iterator[str]:
     for one in plan.code:
         package = f", {one.package}" if one.package else ""
         yield f"code        {one.key}: {one.reference} (sha256 {one.sha256[:16]}{package})"
-    always = (f"{option.name} {getattr(plan, option.name)}" for option in options_of(()))
+    always = (choice_text(plan, option.name) for option in options_of(()))
     yield f"protocol    {', '.join(always)}"
     yield from _undefined(reader)
     look = reader.look()

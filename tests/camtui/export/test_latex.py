@@ -32,7 +32,8 @@ def test_latex_has_the_papers_layout_and_says_where_it_comes_from(reader: RunRea
     for part in (
         "camtui run 'demo', 40 images",
         "weights IMAGENET1K_V1",
-        "target predicted, resize 224",
+        "target predicted, resize each network's own",
+        "layer layer4, input 224 x 224, resized to 224 (bilinear)",
         "torch 2.13.0",
         "28 steps",
     ):

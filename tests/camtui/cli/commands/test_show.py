@@ -23,7 +23,7 @@ def test_show_says_what_the_run_is() -> None:
     for part in (
         "good · 40 images · complete",
         "IMAGENET1K_V1",
-        "target predicted",
+        "target predicted, resize each network's own",
         "torch",
         "vgg16 curves",
     ):
