@@ -161,8 +161,8 @@ def figures(root: Path) -> dict[str, Figure]:
     total = sum(map(len, lines.values()))
     found = {
         "files": Figure(len(files), 312),
-        "lines": Figure(total, 63_900),
-        "lines of tests": Figure(tests, 52_600),
+        "lines": Figure(total, 64_300),
+        "lines of tests": Figure(tests, 52_900),
         f"files below {SMALL} lines outside an axis": Figure(len(small), 15, _names(small)),
         "pairs of records that mirror each other": Figure(len(mirrors), 3, mirrors),
         f"files that name the option {OPTION}": Figure(len(option), 2, _names(option)),

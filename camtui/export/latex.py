@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
 from camtui.format.terms import method_title
 from evaluator.text import printable
@@ -85,7 +84,7 @@ def _write_table(stream: TextIO, table: Table) -> None:
         stream.writelines(_block(block, kept, [column.key for column in columns]))
     stream.write("\\bottomrule\n\\end{tabular}\n")
     notes = [note for block in table.blocks for note in _named(block)]
-    notes += in_print(table, second="underlined")
+    notes += table.notes_in_print("underlined")
     stream.writelines(f"\n\\par\\smallskip{{\\footnotesize {escape(note)}}}\n" for note in notes)
     stream.write("\\end{table}\n")
 

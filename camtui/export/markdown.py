@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TextIO
 
 from camtui.format.cells import SIGNS
-from camtui.format.notes import in_print
 from camtui.format.table import Block, Entry, Table, TableRow
 from evaluator.text import printable
 
@@ -18,7 +17,7 @@ def write_markdown(stream: TextIO, table: Table) -> None:
     for block in table.blocks:
         stream.write(f"\n{escape(block.title)}\n\n" if block.title else "\n")
         stream.writelines(_lines(table, block))
-    notes = in_print(table, second="italics")
+    notes = table.notes_in_print("italics")
     stream.write("\n" if notes else "")
     stream.writelines(f"- {escape(note)}\n" for note in notes)
 

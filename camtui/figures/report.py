@@ -25,7 +25,7 @@ from camtui.format.cells import (
     cell_views,
     shown_metrics,
 )
-from camtui.format.notes import block_notes, block_title, in_print, mean_notes, run_notes, run_title
+from camtui.format.notes import block_notes, block_title, mean_notes, run_notes, run_title
 from camtui.format.numbers import half_width, metric_header, percent, with_interval
 from camtui.format.table import (
     Block,
@@ -178,7 +178,7 @@ def table_html(table: Table) -> Iterator[str]:
         yield "</tbody></table></div>\n"
         yield from (f'<p class="note">{escape(note)}</p>\n' for note in block.notes)
     yield from (
-        f'<p class="note">{escape(note)}</p>\n' for note in in_print(table, second="underlined")
+        f'<p class="note">{escape(note)}</p>\n' for note in table.notes_in_print("underlined")
     )
 
 

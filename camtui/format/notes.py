@@ -21,7 +21,6 @@ from evaluator.stopping_rule import BURN_IN
 from evaluator.text import counted, printable
 
 if TYPE_CHECKING:
-    from camtui.format.table import Table
     from evaluator.store.reader import RunReader
 
 
@@ -222,13 +221,6 @@ def _methods(sizes: Sequence[int]) -> str:
 def _has_few(view: CellView) -> bool:
     """Return whether some average of a cell is over too few images for a rank."""
     return not view.control and any(mean.n < FEWEST_TESTED for mean in view.summary.means.values())
-
-
-def in_print(table: Table, *, second: str) -> list[str]:
-    """Return a table's notes for a page, where type tells best and second; ties keep their sign."""
-    marks = {entry.mark for block in table.blocks for row in block.rows for entry in row.entries}
-    best = f"bold: best, {second}: second" if "second" in marks else "bold: best"
-    return [note.replace(BEST, best) for note in table.notes]
 
 
 def block_notes(views: Sequence[CellView], *, counts: bool = True) -> Iterator[str]:

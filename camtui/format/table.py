@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from camtui.format.cells import SIGNS, CellView, Mark, cell_views, means_of_images, shown_metrics
 from camtui.format.groups import By, grouped
 from camtui.format.notes import (
+    BEST,
     UNDEFINED,
     block_notes,
     block_title,
@@ -103,6 +104,12 @@ class Table:
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
     caption: str = ""
+
+    def notes_in_print(self, second: str) -> list[str]:
+        """Return the notes for a page, where type tells best and second; ties keep their sign."""
+        marks = {entry.mark for block in self.blocks for row in block.rows for entry in row.entries}
+        best = f"bold: best, {second}: second" if "second" in marks else "bold: best"
+        return [note.replace(BEST, best) for note in self.notes]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from camtui.export import ExportRequest, table_of
 from camtui.export.latex import escape as latex_escape
 from camtui.export.latex import write_latex
 from camtui.format import Block, Entry, Table, TableColumn, TableOptions, TableRow
-from camtui.format.notes import BEST, in_print
+from camtui.format.notes import BEST
 from evaluator.store.reader import RunReader
 from tests.camtui.export.conftest import written
 from tests.synthetic import make_run
@@ -78,7 +78,7 @@ def test_a_table_for_a_paper_explains_its_own_marks_and_says_what_is_measured(
     two, many = pivoted(RunReader(path)), pivoted(reader)
     assert r"\caption{ADCC of 2 methods on 40 images, for vgg16.}" in two
     alone = replace(hostile_table(), blocks=(Block("", (TableRow((Entry("1", mark="best"),)),)),))
-    assert in_print(replace(alone, notes=(BEST,)), second="underlined") == ["bold: best"]
+    assert replace(alone, notes=(BEST,)).notes_in_print("underlined") == ["bold: best"]
     for text in (two, many):
         assert (r"\underline{" in text) == ("underlined: second" in text)
         assert ("rlap" in text) == ("= not separated from the best" in text)

@@ -162,12 +162,6 @@ async def test_the_papers_values_one_key_away(seeded: Path, tmp_path: Path) -> N
         assert tester.cells() == measured
 
 
-async def test_a_key_of_the_image_screen_says_where_it_works(seeded: Path) -> None:
-    async with opened(seeded) as tester:
-        await tester.press("A")
-        await tester.until(lambda: "A compares all methods on one image" in toasts(tester))
-
-
 async def test_every_tie_of_the_long_table_is_found_without_a_visit_to_its_metric(
     seeded: Path,
 ) -> None:
