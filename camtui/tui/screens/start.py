@@ -149,7 +149,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("   There is no run yet. Two ways to begin:", ""),
     ("", ""),
     ("     d   or   camtui run --demo", "key"),
-    ("       a few photographs, one small network, the paper's methods; minutes", "dim"),
+    ("       photographs, three networks, eight methods; a minute", "dim"),
     ("     camtui run --data FOLDER -b resnet50 -m gradcam,gradcampp,scorecam", "key"),
     ("       your images: class folders, or a flat folder", "dim"),
     ("", ""),
