@@ -254,9 +254,9 @@ class Answer:
         return self.next is not None and not self.tied and self.ahead is not None
 
 
-def answers(views: Sequence[CellView], paired: Paired, metric: str = "adcc") -> list[Answer]:
-    """Return the best method of each backbone that has one, by the marks of the cells."""
-    found = []
+def answers(views: Sequence[CellView], paired: Paired) -> list[Answer]:
+    """Return the best method of each backbone that has one, by its ADCC and the marks of it."""
+    metric, found = "adcc", []
     for name in dict.fromkeys(view.cell.backbone for view in views):
         group = [view for view in views if view.cell.backbone == name]
         ranked = [view for view in best_first(group) if view.marks.get(metric) == "best"]

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from camtui.format.cells import Answer, CellView, answers
+from camtui.format.known_differences import KnownDifferences
 from camtui.format.numbers import half_width, percent
 from camtui.format.table import (
     Field,
@@ -110,7 +111,9 @@ def best_of(reader: RunReader, options: TableOptions) -> list[str]:
     None for a network without ranks.
     """
     views = chosen_views(reader, [catalog.metric(HEADLINE)], options)
-    found = answers(views, reader.averages.paired)
+    known = KnownDifferences(reader)
+    found = answers(views, known.paired)
+    known.keep()
     return [_sentence(one, views, options.digits) for one in found]
 
 

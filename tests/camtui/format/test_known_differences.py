@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from camtui.format import rank_cells
+from camtui.format import TableOptions, best_of, rank_cells
 from camtui.format.cells import cell_views, shown_metrics
 from camtui.format.known_differences import FEWEST_IMAGES, differences_file
 from evaluator.catalog import known_metrics
@@ -61,6 +61,17 @@ def test_the_second_table_asks_nothing(large: Path, asked: list[str]) -> None:
             ]
     asked.clear()
     assert marks(large) == first
+    assert not asked
+
+
+def test_the_second_sentence_asks_nothing(large: Path, asked: list[str]) -> None:
+    with RunReader(large) as reader:
+        first = best_of(reader, TableOptions())
+    assert first
+    assert asked
+    asked.clear()
+    with RunReader(large) as reader:
+        assert best_of(reader, TableOptions()) == first
     assert not asked
 
 
