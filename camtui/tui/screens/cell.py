@@ -252,9 +252,9 @@ class CellScreen(ListScreen):
             self.query_one("#histogram", TextLines),
             self.query_one("#convergence", TextLines),
         )
-        left.entitle(f"{known_metrics()[self.metric].title}: images by value")
+        left.set_title(f"{known_metrics()[self.metric].title}: images by value")
         left.show(text.histogram_lines(self._histogram, self.metric, *left.size))
-        right.entitle(f"{known_metrics()[self.metric].short} over n, 95 % band")
+        right.set_title(f"{known_metrics()[self.metric].short} over n, 95 % band")
         lines = text.convergence_lines(self._curve, self.metric, *right.size)
         right.show(text.NO_CURVE if self.metric == "arcc" else lines)
 

@@ -193,7 +193,7 @@ class GridScreen(ListScreen):
         panel = self.query_one("#overview", TextLines)
         metric = self.options.metric
         title = known_metrics()[metric].title
-        panel.entitle(rule(f"{cell.backbone}: all components, {title} with its 95 % interval"))
+        panel.set_title(rule(f"{cell.backbone}: all components, {title} with its 95 % interval"))
         marks = self.connection.marks((metric,))
         lines = grid_model.component_lines(snapshot, cell.backbone, metric, marks, *panel.size)
         panel.show(lines)
@@ -201,7 +201,7 @@ class GridScreen(ListScreen):
 
     def _show_leaders(self) -> None:
         panel = self.query_one("#leaders", TextLines)
-        panel.entitle(rule(self._leaders_of))
+        panel.set_title(rule(self._leaders_of))
         lines = grid_model.leader_lines(self._curves, *panel.size)
         panel.show(text.NO_CURVE if self.options.metric == "arcc" else lines)
 
@@ -293,7 +293,7 @@ class GridScreen(ListScreen):
         width, height = detail.size.width or self.app.size.width, max(2, detail.size.height)
         title, *lines = text.cell_lines(snapshot, cell, width)
         words = "".join(field.text for field in title)
-        detail.entitle(rule(words.strip()))
+        detail.set_title(rule(words.strip()))
         detail.show([*lines[: height - 1], self._shape_line(snapshot, cell)])
 
     def _shape_line(self, snapshot: Snapshot, cell: Cell) -> list[Field]:

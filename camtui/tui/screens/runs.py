@@ -291,12 +291,12 @@ class RunsScreen(ListScreen):
             words = differences(mine.plan, chosen.plan) or [same]
         panel = self.query_one("#difference", TextLines)
         preview = self.query_one("#run-preview", TextLines)
-        panel.entitle(rule(f"against the open run, {printable(self.connection.path.stem)}"))
+        panel.set_title(rule(f"against the open run, {printable(self.connection.path.stem)}"))
         if chosen is not None and chosen.problem:
             self.put("difference", [[Field(f" {chosen.problem}", "error")]])
         else:
             self.put("difference", [[Field(f" {printable(line, 300)}", "dim")] for line in words])
-        preview.entitle(rule(chosen.path.stem) if chosen else "")
+        preview.set_title(rule(chosen.path.stem) if chosen else "")
         preview.show(preview_lines(chosen, *preview.size) if chosen else [])
 
     def on_cursor_moved(self, _: CursorMoved) -> None:

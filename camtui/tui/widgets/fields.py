@@ -65,7 +65,7 @@ class TextLines(Widget):
             if old != new:
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def entitle(self, title: str) -> None:
+    def set_title(self, title: str) -> None:
         """Show a title in the rule above; Textual paints all lines again, also for the same one."""
         if title != self._title:
             self._title = title

@@ -98,14 +98,14 @@ async def test_a_title_that_is_as_before_paints_nothing() -> None:
     app = WatchedHost()
     async with app.run_test(size=(80, 24)) as pilot:
         panel = app.query_one(WatchedLines)
-        panel.entitle("first")
+        panel.set_title("first")
         panel.show([[Field("one")]])
         await pilot.pause()
         painted.clear()
-        panel.entitle("first")
+        panel.set_title("first")
         panel.show([[Field("one")]])
         assert painted == []
-        panel.entitle("second")
+        panel.set_title("second")
         assert painted
         assert str(panel.border_title) == "second"
 
